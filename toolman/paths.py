@@ -1,0 +1,66 @@
+"""Where toolman keeps its files; the only reader of TOOLMAN_HOME and TOOLMAN_CACHE.
+
+<data>/<host>/store/<name>-<version>-<digest12>/    complete or absent, files read-only
+<data>/<host>/staging/                              work under way; same file system
+<data>/<host>/active/<name>                         link to the toolchain in use
+<data>/<host>/shims/  env/                          written from the above, never by hand
+<data>/<host>/defaults.json                         what `toolman default` chose
+<data>/<host>/locks/                                never deleted
+<cache>/                                            can be deleted at any time
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from toolman.host import Host
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paths:
+    """The directories of one user on one host."""
+
+    data: Path
+    cache: Path
+
+    @property
+    def store(self) -> Path:
+        return self.data / "store"
+
+    @property
+    def staging(self) -> Path:
+        return self.data / "staging"
+
+    @property
+    def active(self) -> Path:
+        return self.data / "active"
+
+    @property
+    def shims(self) -> Path:
+        return self.data / "shims"
+
+    @property
+    def env(self) -> Path:
+        return self.data / "env"
+
+    @property
+    def locks(self) -> Path:
+        return self.data / "locks"
+
+    @property
+    def defaults(self) -> Path:
+        return self.data / "defaults.json"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str], host: Host) -> Paths:
+        """The user's directories: TOOLMAN_HOME and TOOLMAN_CACHE, else the XDG ones."""
+        home = environ.get("TOOLMAN_HOME") or platformdirs.user_data_dir("toolman")
+        cache = environ.get("TOOLMAN_CACHE") or platformdirs.user_cache_dir("toolman")
+        return cls(data=Path(home).absolute() / host.key, cache=Path(cache).absolute())

@@ -1,0 +1,40 @@
+"""How long work says what it is doing; `cli` decides what that looks like."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Reporter(Protocol):
+    """Where progress goes: a bar on a terminal, plain lines elsewhere, nothing with -q."""
+
+    def step(self, text: str) -> None:
+        """Say what is being done now."""
+
+    def detail(self, text: str) -> None:
+        """Say something that only -v shows."""
+
+    def bar(self, text: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+        """Show `text` with a bar of `total` bytes; call the value with each advance in bytes."""
+
+
+class Silent:
+    """Says nothing."""
+
+    def step(self, text: str) -> None:
+        del text
+
+    def detail(self, text: str) -> None:
+        del text
+
+    def bar(self, text: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+        del text, total
+        return nullcontext(_ignore)
+
+
+def _ignore(advance: int) -> None:
+    del advance

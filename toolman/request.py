@@ -1,0 +1,54 @@
+"""What a user asks for: a target, and the languages to compile."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from toolman.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from toolman.target import Target
+
+LANGUAGES = ("c", "c++", "gccgo", "fortran")
+_ALIASES = {
+    "cc": "c",
+    "cxx": "c++",
+    "cpp": "c++",
+    "g++": "c++",
+    "go": "gccgo",
+    "gfortran": "fortran",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A target with languages, in the order of `LANGUAGES`; C is always among them."""
+
+    target: Target
+    languages: tuple[str, ...] = ("c",)
+
+    def __str__(self) -> str:
+        more = ", ".join(self.languages[1:])
+        return f"{self.target} with {more}" if more else str(self.target)
+
+
+def languages(words: Iterable[str]) -> tuple[str, ...]:
+    """The languages that `words` name, with C, in the order of `LANGUAGES`.
+
+    Raises:
+        InputError: one is unknown.
+    """
+    named = {"c"}
+    for word in words:
+        lower = word.strip().lower()
+        language = _ALIASES.get(lower, lower)
+        if language not in LANGUAGES:
+            near = difflib.get_close_matches(lower, [*LANGUAGES, *_ALIASES], n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(LANGUAGES)}"
+            raise InputError(f"unknown language '{word}'", hint=hint)
+        named.add(language)
+    return tuple(language for language in LANGUAGES if language in named)

@@ -1,0 +1,126 @@
+"""Other programs: the only user of `subprocess`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from toolman.errors import BuildError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_LAST_LINES = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A program that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Running:
+    """A program under way; leaving the block ends it if it has not ended."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def finish(self) -> Finished:
+        """Wait for the end. For programs that print little: both pipes are read only here."""
+        out, err = self._process.communicate()
+        return Finished(code=self._process.returncode, out=out, err=err)
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.ended():
+            self._process.kill()
+        self._process.communicate()
+
+
+def run(
+    argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Finished:
+    """Run `argv` to its end, whatever its exit code.
+
+    Raises:
+        InputError: there is no such program.
+    """
+    with start(argv, env=env, cwd=cwd) as process:
+        return process.finish()
+
+
+def start(
+    argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Running:
+    """Start `argv` in the C locale, so that its messages can be read.
+
+    Raises:
+        InputError: there is no such program.
+    """
+    environ = {**(os.environ if env is None else env), "LC_ALL": "C.UTF-8"}
+    try:
+        process = subprocess.Popen(
+            [str(word) for word in argv],
+            env=environ,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+    except (FileNotFoundError, PermissionError) as error:
+        raise InputError(f"cannot run {argv[0]}: {error.strerror}") from error
+    return Running(process)
+
+
+def check(
+    step: str,
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> str:
+    """Run `argv`, which must succeed; its standard output.
+
+    Raises:
+        BuildError: it failed; the message names the step and the command and ends in its
+            last lines.
+    """
+    done = run(argv, env=env, cwd=cwd)
+    if done.code == 0:
+        return done.out
+    command = shlex.join(str(word) for word in argv)
+    lines = (done.out + done.err).strip().splitlines()[-_LAST_LINES:]
+    raise BuildError("\n".join([f"{step} failed (exit {done.code}): {command}", *lines]))
+
+
+def replace(argv: Sequence[str | Path], env: Mapping[str, str]) -> NoReturn:
+    """Become `argv`, so that its exit code and signals are the caller's.
+
+    Raises:
+        InputError: it cannot be started.
+    """
+    words = [str(word) for word in argv]
+    try:
+        os.execvpe(words[0], words, dict(env))
+    except OSError as error:
+        raise InputError(f"cannot run {words[0]}: {error.strerror}") from error
+
+
+def which(program: str, path: str | None = None) -> str | None:
+    """The file that `program` means on PATH, or on `path`."""
+    return shutil.which(program, path=path)
