@@ -1,0 +1,271 @@
+"""The host's own package archive, through its own `apt-get`, without root.
+
+State is private, so neither the host's package database nor its architectures change:
+
+    <cache>/apt/debs/              downloaded packages, kept
+    <cache>/apt/<architecture>/    lists of an architecture that the host does not have
+    <cache>/apt/*.bin              apt's own index of the lists
+
+The mirror is read from the host's settings and written nowhere but into copies of them.
+apt checks the signatures of the lists; the digest of each package, as the signed lists state
+it, is checked here as well, for a cache on disk can rot.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+import urllib.parse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolman import run
+from toolman.errors import InputError, IntegrityError, NetworkError, ToolmanError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from toolman.host import Host
+    from toolman.report import Reporter
+
+MAX_AGE = 24 * 3600  # seconds that lists are used before they are fetched again
+
+_URI = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})$")
+_ABSENT = ("Unable to locate package", "has no installation candidate", "unmet dependencies")
+_FORGED = ("Hash Sum mismatch", "is not signed", "NO_PUBKEY", "GPG error", "unexpected size")
+
+
+class AbsentError(InputError):
+    """The archive does not hold what was asked for."""
+
+
+class StaleError(NetworkError):
+    """The lists are older than the archive: they name a package that it no longer has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deb:
+    """A package of the archive, as its signed lists state it."""
+
+    name: str
+    version: str
+    architecture: str
+    file: str
+    size: int
+    sha256: str
+
+    @property
+    def spec(self) -> str:
+        """What names precisely this package to apt."""
+        return f"{self.name}:{self.architecture}={self.version}".replace(":all=", "=")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """The archive as seen for one architecture beside the host's own."""
+
+    cache: Path
+    host: Host
+    architecture: str | None = None
+    """A foreign one, as Debian names it; None: the host's alone."""
+
+    @property
+    def debs(self) -> Path:
+        return self.cache / "apt" / "debs"
+
+    def closure(self, packages: Sequence[str], reporter: Reporter) -> list[Deb]:
+        """`packages` and all that they depend on, down to libc.
+
+        Raises:
+            AbsentError: the archive lacks one of them.
+            NetworkError: the lists could not be fetched.
+            IntegrityError: the lists' signature is wrong.
+        """
+        if self.architecture is None and self._host_lists() and not self._lists().exists():
+            try:
+                return self._resolve(packages, [])
+            except ToolmanError:
+                reporter.detail("the host's package lists do not suffice")
+        options = self._private(reporter, force=False)
+        return self._resolve(packages, options)
+
+    def refresh(self, reporter: Reporter) -> None:
+        """Fetch the lists again: they name packages that the archive no longer has."""
+        self._private(reporter, force=True)
+
+    def fetch(self, debs: Sequence[Deb]) -> run.Running:
+        """Start to download `debs` into `self.debs`; each file appears when it is complete."""
+        self.debs.mkdir(parents=True, exist_ok=True)
+        options = self._private_options() if self._lists().exists() else []
+        specs = [deb.spec for deb in debs]
+        return run.start(["apt-get", *self._common(), *options, "download", *specs], cwd=self.debs)
+
+    def _resolve(self, packages: Sequence[str], options: Sequence[str]) -> list[Deb]:
+        words = ["--print-uris", "--yes", "--no-install-recommends", "install", *packages]
+        common = [*self._common(), "-o", "Acquire::ForceHash=SHA256"]
+        done = run.run(["apt-get", *common, *options, *words])
+        if done.code:
+            raise failure("apt-get", done)
+        found = (_URI.match(line) for line in done.out.splitlines())
+        return [_deb(match) for match in found if match]
+
+    def _common(self) -> list[str]:
+        # Given as -o, for they must win over the host's own settings, which may say
+        # that apt is to keep no index (Debian's container images do).
+        self.debs.mkdir(parents=True, exist_ok=True)
+        name = self.architecture or "host"
+        cache = self.cache / "apt"
+        settings: dict[str, str | Path] = {
+            "Dir::State::status": "/dev/null",
+            "Dir::Cache": cache,
+            # Empty, for apt names no package that it finds there.
+            "Dir::Cache::archives": cache / "none",
+            "Dir::Cache::pkgcache": cache / f"{name}.bin",
+            "Dir::Cache::srcpkgcache": cache / f"{name}-src.bin",
+            "APT::Sandbox::User": "root",
+            "Acquire::Languages": "none",
+            "Acquire::Retries": "2",
+        }
+        return _options(settings)
+
+    def _lists(self) -> Path:
+        return self.cache / "apt" / (self.architecture or "host") / "lists"
+
+    def _private_options(self) -> list[str]:
+        state = self._lists().parent
+        settings: dict[str, str | Path] = {
+            "Dir::State": state,
+            "Dir::State::lists": self._lists(),
+            "Dir::Etc::sourcelist": "/dev/null",
+            "Dir::Etc::sourceparts": state / "sources",
+        }
+        native = self.host.platform.debian or ""
+        architectures = [native, self.architecture] if self.architecture else [native]
+        settings["APT::Architectures"] = ",".join(architectures)
+        return _options(settings)
+
+    def _private(self, reporter: Reporter, *, force: bool) -> list[str]:
+        """Options that make apt use private lists, which are fetched if old, or by `force`."""
+        stamp = self._lists().parent / "fetched"
+        options = self._private_options()
+        if not force and _age(stamp) < MAX_AGE:
+            return options
+        reporter.step("fetching the package lists of the host's archive")
+        self._seed()
+        done = run.run(["apt-get", *self._common(), *options, "update"])
+        if done.code or "E:" in done.err or "\nErr:" in done.out:
+            raise failure("apt-get update", done)
+        stamp.touch()
+        return options
+
+    def _seed(self) -> None:
+        """Begin with what the host has: apt then fetches only what is new or missing."""
+        lists = self._lists()
+        (lists / "partial").mkdir(parents=True, exist_ok=True)
+        sources = lists.parent / "sources"
+        shutil.rmtree(sources, ignore_errors=True)
+        sources.mkdir()
+        for number, path in enumerate(_source_files()):
+            text = _official(path, self.host.codename)
+            (sources / f"{number}{path.suffix}").write_text(text, "utf-8")
+        host_lists = self._host_lists()
+        for path in host_lists:
+            if not (lists / path.name).exists():
+                shutil.copy2(path, lists / path.name)
+
+    def _host_lists(self) -> list[Path]:
+        where = Path(_setting("Dir::State::lists/d"))
+        try:
+            return [path for path in where.iterdir() if path.is_file() and path.stat().st_size]
+        except OSError:
+            return []
+
+
+def failure(command: str, done: run.Finished) -> ToolmanError:
+    """What a failed apt-get means for the user."""
+    said = [line for line in (done.err + done.out).splitlines() if line.startswith(("E:", "Err:"))]
+    text = said[0].removeprefix("E:").strip() if said else f"exit {done.code}"
+    everything = done.out + done.err
+    if "404 " in everything:
+        return StaleError(f"{command}: {text}", hint="the package lists are too old: try again")
+    if any(word in everything for word in _FORGED):
+        return IntegrityError(f"{command}: {text}", hint="the mirror or the cache is damaged")
+    if any(word in everything for word in _ABSENT):
+        return AbsentError(f"the host's archive does not offer it: {text}")
+    if "Unable to fetch" in everything or "Failed to fetch" in everything or said[:1]:
+        return NetworkError(f"{command}: {text}", hint="check the network and apt's sources")
+    return ToolmanError(f"{command} failed: {text}")
+
+
+def available() -> bool:
+    """Whether this host has apt and dpkg."""
+    return bool(run.which("apt-get") and run.which("dpkg-deb"))
+
+
+def _deb(match: re.Match[str]) -> Deb:
+    stem = match["file"].removesuffix(".deb")
+    name, version, architecture = stem.split("_")
+    return Deb(
+        name=name,
+        version=urllib.parse.unquote(version),
+        architecture=architecture,
+        file=match["file"],
+        size=int(match["size"]),
+        sha256=match["sha256"],
+    )
+
+
+def _options(settings: dict[str, str | Path]) -> list[str]:
+    return [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
+
+
+def _age(stamp: Path) -> float:
+    try:
+        return time.time() - stamp.stat().st_mtime
+    except OSError:
+        return float("inf")
+
+
+def _setting(key: str) -> str:
+    line = run.run(["apt-config", "shell", "VALUE", key]).out
+    return line.strip().removeprefix("VALUE=").strip("'") or "/nonexistent"
+
+
+def _source_files() -> list[Path]:
+    parts = Path(_setting("Dir::Etc::sourceparts/d"))
+    single = Path(_setting("Dir::Etc::sourcelist/f"))
+    found = sorted(parts.glob("*.list")) + sorted(parts.glob("*.sources"))
+    return [path for path in (single, *found) if path.is_file()]
+
+
+def _official(path: Path, codename: str) -> str:
+    """The entries of a sources file that belong to the distribution itself.
+
+    A third party's archive holds no cross toolchains, and one that does not answer would
+    fail the whole update. Backports do not fit the release's own packages.
+    """
+    text = path.read_text("utf-8", "replace")
+    if path.suffix == ".sources":
+        stanzas = re.split(r"\n\s*\n", text)
+        return "\n\n".join(one for one in stanzas if _of_release(_suites(one), codename)) + "\n"
+    lines = [line.split("#")[0].strip() for line in text.splitlines()]
+    kept = [line for line in lines if _of_release(_suites(line), codename)]
+    return "\n".join([*kept, ""])
+
+
+def _suites(entry: str) -> list[str]:
+    field = re.search(r"^Suites:[ \t]*(.*(?:\n[ \t]+.*)*)", entry, re.MULTILINE | re.IGNORECASE)
+    if field:
+        return field[1].split()
+    line = re.match(r"deb(?:-src)?\s+(?:\[[^]]*\]\s+)?\S+\s+(\S+)", entry)
+    return [line[1]] if line else []
+
+
+def _of_release(suites: Sequence[str], codename: str) -> bool:
+    rolling = {"stable", "testing", "unstable", "sid"}
+    return any(
+        suite.split("-")[0].split("/")[0] in {codename, *rolling} and "backports" not in suite
+        for suite in suites
+    )

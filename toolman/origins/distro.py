@@ -1,0 +1,251 @@
+"""Origin `distro`: the host's own Debian or Ubuntu archive, unpacked privately.
+
+Which packages make which toolchain is data, `recipes/distro.toml`. What has to be done to an
+unpacked tree so that it works from anywhere is in `finish`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from typing import TYPE_CHECKING
+
+from toolman import recipe, run
+from toolman.checkpoint import checkpoint
+from toolman.digest import sha256
+from toolman.errors import IntegrityError
+from toolman.origins import apt, finish
+from toolman.toolchain import Component, Description
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from toolman.host import Host
+    from toolman.origins.apt import Archive, Deb
+    from toolman.report import Reporter
+    from toolman.request import Request
+
+NAME = "distro"
+UNPACKED = 5  # a tree is at most so many times the size of its packages; 4.0 measured
+
+_POLL = 0.02  # seconds between looks at the download
+_UNPACKERS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The packages of one toolchain, all of them resolved."""
+
+    request: Request
+    host: Host
+    archive: Archive
+    debs: tuple[Deb, ...]
+    """Those to unpack, helpers included."""
+    helpers: frozenset[str]
+    """Names of packages that only the finishing needs."""
+    sysroot: frozenset[str]
+    """Names of packages that belong into the sysroot."""
+
+    @property
+    def components(self) -> tuple[Component, ...]:
+        return tuple(
+            Component(name=deb.name, version=deb.version, sha256=deb.sha256, size=deb.size)
+            for deb in self.debs
+            if deb.name not in self.helpers
+        )
+
+    @property
+    def missing(self) -> list[Deb]:
+        """What is not yet downloaded."""
+        return [deb for deb in self.debs if not (self.archive.debs / deb.file).exists()]
+
+    @property
+    def digest(self) -> str:
+        """Equal for equal packages, finished in the same way for the same host."""
+        inputs = {
+            "revision": recipe.load("distro")["revision"],
+            "host": self.host.key,
+            "target": self.request.target.name,
+            "languages": self.request.languages,
+            "packages": sorted(component.sha256 for component in self.components),
+        }
+        return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+def offers(request: Request, host: Host) -> str | None:
+    """Why this origin cannot meet `request` on `host`; None if, as far as is known, it can."""
+    if not apt.available():
+        return "this host has no apt-get and dpkg-deb"
+    platform = request.target.platform
+    if platform.debian is None:
+        return f"Debian and Ubuntu have no architecture for {platform}"
+    wanted = [one for one in request.languages if one not in _row(request, host)]
+    if wanted:
+        return f"it has no {', '.join(wanted)} for {request.target.libc}"
+    return None
+
+
+def plan(request: Request, host: Host, cache: Path, reporter: Reporter) -> Plan:
+    """Resolve the packages that `request` takes.
+
+    Raises:
+        AbsentError: the archive lacks one of them.
+        NetworkError, IntegrityError: the lists could not be had, or are forged.
+    """
+    platform = request.target.platform
+    row = _row(request, host)
+    names = [_fill(name, request) for language in request.languages for name in row[language]]
+    foreign = platform.debian if any(":" in name for name in names) else None
+    archive = apt.Archive(cache=cache, host=host, architecture=foreign)
+    helpers = recipe.load("distro")["unpack"]["helpers"]
+    closure = archive.closure([*names, *helpers], reporter)
+    return _sort(request, host, archive, closure)
+
+
+def make(chosen: Plan, into: Path, reporter: Reporter) -> Description:
+    """Download, verify, unpack and finish `chosen` in the empty directory `into`.
+
+    Raises:
+        NetworkError: a package could not be fetched.
+        IntegrityError: one is not what the signed lists state.
+        BuildError: a step of the finishing failed.
+    """
+    trees = finish.Trees(tree=into, aside=into.parent / "aside")
+    try:
+        unpack(chosen.archive, chosen.debs, lambda deb: _place(chosen, trees, deb), reporter)
+    except apt.StaleError:
+        chosen.archive.refresh(reporter)
+        chosen = plan(chosen.request, chosen.host, chosen.archive.cache, reporter)
+        unpack(chosen.archive, chosen.debs, lambda deb: _place(chosen, trees, deb), reporter)
+    checkpoint("after-unpack")
+    reporter.step("finishing the tree")
+    finished = finish.finish(trees, chosen.request.target, chosen.host)
+    return Description(
+        name=chosen.request.target.name,
+        target=chosen.request.target,
+        version=finished.version,
+        digest=chosen.digest,
+        origin=NAME,
+        languages=chosen.request.languages,
+        host=chosen.host.key,
+        sysroot=finished.sysroot,
+        tools=finished.tools,
+        components=chosen.components,
+    )
+
+
+def unpack(
+    archive: Archive, debs: Sequence[Deb], place: Callable[[Deb], Path], reporter: Reporter
+) -> None:
+    """Download `debs`, and unpack each into `place(deb)` as soon as it is there and verified.
+
+    Raises:
+        StaleError: the lists name a package that the archive no longer has.
+        NetworkError, IntegrityError: see `make`.
+    """
+    with ThreadPoolExecutor(_UNPACKERS) as pool:
+        work = []
+        for deb in _verified(archive, debs, reporter):
+            into = place(deb)
+            into.mkdir(parents=True, exist_ok=True)
+            argv: list[str | Path] = ["dpkg-deb", "--extract", archive.debs / deb.file, into]
+            work.append(pool.submit(run.check, f"unpacking {deb.file}", argv))
+        for one in work:
+            one.result()
+
+
+def _row(request: Request, host: Host) -> dict[str, list[str]]:
+    kind = "native" if host.runs(request.target.platform) else "cross"
+    row: dict[str, list[str]] = recipe.load("distro")[kind][request.target.libc]
+    return row
+
+
+def _fill(name: str, request: Request) -> str:
+    platform = request.target.platform
+    package = platform.triple["gnu"].replace("_", "-")
+    return name.format(package=package, debian=platform.debian)
+
+
+def _sort(request: Request, host: Host, archive: Archive, closure: Sequence[Deb]) -> Plan:
+    """Sort the closure into what is dropped, what helps, and what goes into the sysroot."""
+    rules = recipe.load("distro")["unpack"]
+    kind = "native" if host.runs(request.target.platform) else "cross"
+    drop = [*rules["drop"]["any"]]
+    drop += rules["drop"]["cross"] if kind == "cross" else []
+    drop += rules["drop"]["musl"] if request.target.libc == "musl" else []
+    kept = [deb for deb in closure if not _matches(deb, drop)]
+    return Plan(
+        request=request,
+        host=host,
+        archive=archive,
+        debs=tuple(sorted(kept, key=lambda deb: -deb.size)),
+        helpers=frozenset(rules["helpers"]),
+        sysroot=frozenset(deb.name for deb in kept if _matches(deb, rules["sysroot"][kind])),
+    )
+
+
+def _matches(deb: Deb, patterns: Sequence[str]) -> bool:
+    return any(fnmatch(deb.name, pattern) for pattern in patterns)
+
+
+def _place(chosen: Plan, trees: finish.Trees, deb: Deb) -> Path:
+    if deb.name in chosen.helpers:
+        return trees.helpers
+    return trees.target if deb.name in chosen.sysroot else trees.tree
+
+
+def _verified(archive: Archive, debs: Sequence[Deb], reporter: Reporter) -> Iterator[Deb]:
+    """Each of `debs` as soon as its file is there with the right digest."""
+    missing = []
+    for deb in debs:
+        package = archive.debs / deb.file
+        if package.exists() and sha256(package) == deb.sha256:
+            yield deb
+        else:
+            package.unlink(missing_ok=True)
+            missing.append(deb)
+    if not missing:
+        return
+    total = sum(deb.size for deb in missing)
+    with reporter.bar("downloading", total) as advance, archive.fetch(missing) as process:
+        for deb in _arriving(archive, missing, process):
+            advance(deb.size)
+            yield deb
+    checkpoint("after-download")
+
+
+def _arriving(archive: Archive, debs: Sequence[Deb], process: run.Running) -> Iterator[Deb]:
+    waiting = list(debs)
+    while waiting:
+        ended = process.ended()
+        arrived = [deb for deb in waiting if _complete(archive, deb)]
+        for deb in arrived:
+            waiting.remove(deb)
+            yield deb
+        if ended:
+            break
+        time.sleep(_POLL)
+    done = process.finish()
+    if waiting or done.code:
+        raise apt.failure("apt-get download", done)
+
+
+def _complete(archive: Archive, deb: Deb) -> bool:
+    package = archive.debs / deb.file
+    try:
+        if package.stat().st_size < deb.size:
+            return False
+    except OSError:
+        return False
+    if sha256(package) == deb.sha256:
+        return True
+    package.unlink()
+    raise IntegrityError(
+        f"{deb.file} is not what the archive's signed list states: sha256 {deb.sha256}",
+        hint="the mirror is damaged, or somebody changes packages on the way",
+    )
