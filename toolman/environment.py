@@ -1,0 +1,239 @@
+"""The environment of a toolchain: the variables that make others use it.
+
+What each is for stands beside it. The measured reasons are in the project's Go reference:
+CGO_CFLAGS replaces Go's own `-O2 -g`, so that has to stand in it; CGO_LDFLAGS holds the
+sysroot's path, whose digest keys Go's build cache; GOFLAGS makes the link external, for the
+internal linker ignores `-static`; and the `go` shim does what no GOFLAGS can.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolman import choose
+from toolman.errors import InputError
+from toolman.shell import Prepend, Set, Statement
+from toolman.toolchain import Description, Toolchain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from toolman.paths import Paths
+    from toolman.store import Store
+    from toolman.target import Target
+
+GO_TAGS = "netgo,osusergo"
+GO_LINK = "-linkmode=external"
+STATIC_GLIBC = (
+    "a static glibc program still loads libnss_* at run time for getaddrinfo, getpwnam and "
+    "their kin, and cannot dlopen; musl has no such limit"
+)
+
+# Variable → tool. A C++ compiler is named even where the toolchain has none: a C++ build then
+# fails by that name, instead of taking the host's compiler.
+_TOOLS = {
+    "CC": "gcc",
+    "CXX": "g++",
+    "AR": "ar",
+    "AS": "as",
+    "LD": "ld",
+    "NM": "nm",
+    "RANLIB": "ranlib",
+    "STRIP": "strip",
+    "OBJCOPY": "objcopy",
+    "OBJDUMP": "objdump",
+    "READELF": "readelf",
+}
+_OPTIONAL = {"GCCGO": "gccgo", "FC": "gfortran"}
+_GENERIC = (
+    *_TOOLS,
+    *_OPTIONAL,
+    "PKG_CONFIG",
+    "GOOS",
+    "GOARCH",
+    "GOARM",
+    "CGO_ENABLED",
+    "CGO_CFLAGS",
+    "CGO_CXXFLAGS",
+    "CGO_LDFLAGS",
+    "CMAKE_TOOLCHAIN_FILE",
+)
+_PLAIN = re.compile(r"[\w/.+@%:,=-]+")
+
+
+def saved_names() -> tuple[str, ...]:
+    """The variables that a user may have set for other reasons; `--unset` restores them."""
+    return _GENERIC
+
+
+def prefix(chosen: Toolchain) -> str:
+    """What the shims of `chosen` begin with: its triple, or the name that the user linked."""
+    return chosen.target.triple if chosen.name == chosen.target.name else chosen.name
+
+
+def default_static(chosen: Toolchain) -> bool:
+    """Whether the environment is static when nothing is said: with musl, yes."""
+    return chosen.target.libc == "musl"
+
+
+def statements(
+    chosen: Toolchain, paths: Paths, *, static: bool | None = None, march: str | None = None
+) -> list[Statement]:
+    """The environment of `chosen`, for `toolman.shell` to print.
+
+    `static` overrides the libc's habit, `march` the platform's architecture flag.
+    """
+    is_static = default_static(chosen) if static is None else static
+    return [
+        Prepend(name="PATH", text=str(paths.shims), separator=":"),
+        Set(name="TOOLMAN_ENV", value=chosen.name),
+        *_compilers(chosen, paths),
+        *_go(chosen, is_static, march),
+        *_others(chosen, paths),
+    ]
+
+
+def possible(name: str, where: Store, paths: Paths) -> list[Statement]:
+    """All that an environment called `name` can have set, whatever its options were."""
+    chosen = where.active(name)
+    if chosen is None:
+        try:
+            target = choose.choose(name, where).target
+        except InputError:
+            return [Prepend(name="PATH", text=str(paths.shims), separator=":")]
+        chosen = _imagined(name, target)
+    every = statements(replace(chosen, about=_with_all_tools(chosen)), paths, static=True)
+    return [*every]
+
+
+def applied(said: Sequence[Statement], environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` after `said`."""
+    result = dict(environ)
+    for one in said:
+        if isinstance(one, Set):
+            result[one.name] = one.value
+            continue
+        before = result.get(one.name, "").removeprefix(one.text).removeprefix(one.separator)
+        result[one.name] = one.separator.join([one.text, before]) if before else one.text
+    return result
+
+
+def command(chosen: Toolchain, paths: Paths, tool: str) -> str:
+    """How to call a tool: its shim's path, or its bare name where make or Go would split the path."""
+    name = f"{prefix(chosen)}-{tool}"
+    path = str(paths.shims / name)
+    return path if _PLAIN.fullmatch(path) else name
+
+
+def cmake(chosen: Toolchain, paths: Paths) -> str:
+    """A CMake toolchain file."""
+    triple = prefix(chosen)
+    languages = {"C": "gcc", "CXX": "g++", "Fortran": "gfortran"}
+    compilers = [
+        f'set(CMAKE_{language}_COMPILER "{_cmake_word(paths.shims / f"{triple}-{tool}")}")'
+        for language, tool in languages.items()
+        if tool in chosen.about.tools
+    ]
+    return "\n".join(
+        [
+            "set(CMAKE_SYSTEM_NAME Linux)",
+            f"set(CMAKE_SYSTEM_PROCESSOR {chosen.target.platform.cmake})",
+            *compilers,
+            f'set(CMAKE_SYSROOT "{_cmake_word(chosen.sysroot)}")',
+            "set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)",
+            "set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)",
+            "set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)",
+            "set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)",
+            f"set(CMAKE_CROSSCOMPILING_EMULATOR toolman run {chosen.name})",
+            *(["set(CMAKE_EXE_LINKER_FLAGS_INIT -static)"] if default_static(chosen) else []),
+            "",
+        ]
+    )
+
+
+def _imagined(name: str, target: Target) -> Toolchain:
+    about = Description(
+        name=name,
+        target=target,
+        version="",
+        digest="",
+        origin="",
+        languages=(),
+        host="",
+        sysroot="",
+        tools={},
+    )
+    return Toolchain(path=Path(), about=about)
+
+
+def _with_all_tools(chosen: Toolchain) -> Description:
+    return replace(chosen.about, tools=dict.fromkeys(_OPTIONAL.values(), ""))
+
+
+def _compilers(chosen: Toolchain, paths: Paths) -> Iterator[Statement]:
+    for variable, tool in _TOOLS.items():
+        yield Set(name=variable, value=command(chosen, paths, tool))
+    for variable, tool in _OPTIONAL.items():
+        if tool in chosen.about.tools:
+            yield Set(name=variable, value=command(chosen, paths, tool))
+    yield Set(name="PKG_CONFIG", value=command(chosen, paths, "pkg-config"))
+
+
+def _go(chosen: Toolchain, static: bool, march: str | None) -> Iterator[Statement]:
+    platform = chosen.target.platform
+    flags = f"-O2 -g {platform.flag}={march or platform.march} -fPIC"
+    yield Set(name="GOOS", value="linux")
+    for name, value in platform.go.items():
+        yield Set(name=name, value=value)
+    yield Set(name="CGO_ENABLED", value="1")
+    yield Set(name="CGO_CFLAGS", value=flags)
+    yield Set(name="CGO_CXXFLAGS", value=flags)
+    link = [_go_word(f"--sysroot={chosen.sysroot}"), *(["-static"] if static else [])]
+    yield Set(name="CGO_LDFLAGS", value=" ".join(link))
+    if static:
+        yield Set(name="TOOLMAN_GO_TAGS", value=GO_TAGS)
+        yield Set(name="TOOLMAN_GO_LDFLAGS", value=f"{GO_LINK} -extldflags=-static")
+        yield Prepend(name="GOFLAGS", text=f"-tags={GO_TAGS} -ldflags={GO_LINK}", separator=" ")
+
+
+def _others(chosen: Toolchain, paths: Paths) -> Iterator[Statement]:
+    """The names by which other ecosystems look for the same tools."""
+    target = chosen.target
+    tools = {"CC": "gcc", "CXX": "g++", "AR": "ar"}
+    gnu = target.platform.triple["gnu"].replace("-", "_")
+    rust = target.rust.replace("-", "_")
+    for suffix in (gnu, rust):
+        for variable, tool in tools.items():
+            yield Set(name=f"{variable}_{suffix}", value=command(chosen, paths, tool))
+    cargo = f"CARGO_TARGET_{rust.upper()}"
+    yield Set(name=f"{cargo}_LINKER", value=command(chosen, paths, "gcc"))
+    yield Set(name=f"{cargo}_RUNNER", value=f"toolman run {chosen.name}")
+    go = target.platform.go["GOARCH"]
+    for variable in ("CC", "CXX"):
+        name = f"{variable}_FOR_linux_{go}"
+        yield Set(name=name, value=command(chosen, paths, tools[variable]))
+    yield Set(name="CMAKE_TOOLCHAIN_FILE", value=str(paths.env / f"{chosen.name}.cmake"))
+
+
+def _go_word(word: str) -> str:
+    """Quote for cmd/go's lists of flags: '…' or "…" around a word, nothing inside escaped.
+
+    Raises:
+        InputError: the word holds both kinds of quotes.
+    """
+    if not re.search(r"[\s'\"]", word):
+        return word
+    quote = '"' if "'" in word else "'"
+    if quote in word:
+        raise InputError(
+            f"Go cannot carry a path with both kinds of quotes: {word}",
+            hint="set TOOLMAN_HOME to a directory without them",
+        )
+    return f"{quote}{word}{quote}"
+
+
+def _cmake_word(path: Path) -> str:
+    return re.sub(r'(["\\$])', r"\\\1", str(path))

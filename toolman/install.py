@@ -1,0 +1,163 @@
+"""The one orchestration: from a request to an installed toolchain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from toolman import publish, store, toolchain
+from toolman.checkpoint import checkpoint
+from toolman.errors import InputError
+from toolman.request import LANGUAGES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from toolman.context import Context
+    from toolman.origins import distro
+    from toolman.request import Request
+    from toolman.toolchain import Toolchain
+
+ORIGINS = ("distro", "linked")
+# What could meet a request that no origin of this version does.
+_COMING = (
+    "origin source would build it from the upstream sources; this version does not have it yet"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """An installed toolchain, and whether this call has installed it."""
+
+    toolchain: Toolchain
+    fresh: bool
+
+
+def ensure(request: Request, ctx: Context, origin: str | None = None) -> Result:
+    """Have a toolchain that meets `request`; quick and without network if there is one.
+
+    Raises:
+        InputError: no origin offers it.
+        ToolmanError: as the origins raise.
+    """
+    present = _present(request, ctx, origin)
+    if present:
+        publish.publish(ctx.store)
+        return Result(toolchain=present, fresh=False)
+    for directory in (ctx.paths.data, ctx.paths.cache):
+        store.check_writable(directory)
+    name = request.target.name
+    with ctx.store.lock(name, lambda: ctx.reporter.step(f"waiting for another toolman ({name})")):
+        checkpoint("after-lock")
+        present = _present(request, ctx, origin)
+        made = present or _make(_with_present(request, ctx), ctx, origin)
+        ctx.store.activate(made)
+        checkpoint("before-publish")
+        publish.publish(ctx.store)
+    return Result(toolchain=made, fresh=present is None)
+
+
+def plan(request: Request, ctx: Context, origin: str | None = None) -> distro.Plan | None:
+    """What `ensure` would fetch; None if the request is met already.
+
+    Raises: as `ensure`.
+    """
+    if _present(request, ctx, origin):
+        return None
+    from toolman.origins import distro
+
+    wanted = _with_present(request, ctx)
+    _check_offer(wanted, ctx, origin)
+    return distro.plan(wanted, ctx.host, ctx.paths.cache, ctx.reporter)
+
+
+def link(name: str, root: Path, ctx: Context) -> Toolchain:
+    """Make the toolchain in the user's directory `root` known as `name`.
+
+    Raises:
+        InputError: there is no toolchain, or another one has that name.
+    """
+    from toolman.origins import linked
+
+    about = linked.describe(name, root, ctx.host)
+    store.check_writable(ctx.paths.data)
+    with ctx.store.lock(name, lambda: None):
+        with ctx.store.stage(name) as work:
+            tree = work / "tree"
+            tree.mkdir()
+            toolchain.write(tree, about)
+            place = ctx.store.add(tree, about.entry)
+        made = toolchain.Toolchain(path=place, about=about)
+        ctx.store.activate(made)
+        publish.publish(ctx.store)
+    return made
+
+
+def uninstall(name: str, ctx: Context) -> list[Toolchain]:
+    """Remove all toolchains called `name`; a linked one's files stay with the user.
+
+    Raises:
+        InputError: there is none.
+    """
+    with ctx.store.lock(name, lambda: ctx.reporter.step(f"waiting for another toolman ({name})")):
+        doomed = [one for one in ctx.store.toolchains() if one.name == name]
+        for one in doomed:
+            ctx.store.remove(one.path, name)
+        publish.publish(ctx.store)
+    if not doomed:
+        raise InputError(f"{name} is not installed", hint="see: toolman list")
+    return doomed
+
+
+def _present(request: Request, ctx: Context, origin: str | None) -> Toolchain | None:
+    found = ctx.store.active(request.target.name)
+    if found is None or not found.root.is_dir():
+        return None
+    if origin not in (None, found.about.origin):
+        return None
+    return found if set(request.languages) <= set(found.about.languages) else None
+
+
+def _with_present(request: Request, ctx: Context) -> Request:
+    """Languages add up: `install --with gccgo` does not take C++ away again."""
+    found = ctx.store.active(request.target.name)
+    before = set(found.about.languages) if found else set()
+    every = before | set(request.languages)
+    return replace(request, languages=tuple(one for one in LANGUAGES if one in every))
+
+
+def _make(request: Request, ctx: Context, origin: str | None) -> Toolchain:
+    # A tenth of a second to import: kept off the path of what is installed already.
+    from toolman import smoke
+    from toolman.origins import distro
+
+    _check_offer(request, ctx, origin)
+    chosen = distro.plan(request, ctx.host, ctx.paths.cache, ctx.reporter)
+    fetched = sum(deb.size for deb in chosen.missing)
+    store.check_space(ctx.paths.cache, fetched)
+    store.check_space(ctx.paths.data, distro.UNPACKED * sum(deb.size for deb in chosen.debs))
+    ctx.reporter.step(
+        f"{request}: origin distro, {len(chosen.components)} packages of "
+        f"{ctx.host.system}, {fetched / 1e6:.1f} MB to download"
+    )
+    name = request.target.name
+    with ctx.store.stage(name) as work:
+        tree = work / "tree"
+        tree.mkdir()
+        about = distro.make(chosen, tree, ctx.reporter)
+        checkpoint("before-smoke")
+        smoke.test(toolchain.Toolchain(path=tree, about=about), work)
+        toolchain.write(tree, about)
+        place = ctx.store.add(tree, about.entry)
+    return toolchain.Toolchain(path=place, about=about)
+
+
+def _check_offer(request: Request, ctx: Context, origin: str | None) -> None:
+    from toolman.origins import distro, linked
+
+    if origin == linked.NAME:
+        hint = f"toolman link {request.target} DIR"
+        raise InputError("a linked toolchain is not installed", hint=hint)
+    reason = distro.offers(request, ctx.host)
+    if reason:
+        raise InputError(f"no origin offers {request}: distro: {reason}", hint=_COMING)

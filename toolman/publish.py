@@ -1,0 +1,159 @@
+"""Shims and environment files: all that the store's contents put in the user's reach.
+
+    shims/<triple>-gcc …          links through active/<name>, so they outlive an update
+    shims/<triple>-pkg-config     sh: never looks at the host's packages
+    shims/go                      sh: merges the user's flags with the environment's
+    env/<name>.{sh,fish,ps1}      what `toolman env` prints, to be sourced
+    env/<name>.cmake              a CMake toolchain file
+    env/words/linux/arm64.sh      the .sh that this word means; the launcher prints it
+
+Everything is derived: `publish` writes what should be there and deletes what should not, each
+file in one step. Running it again changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolman import choose, environment, shell, store, target
+from toolman.checkpoint import checkpoint
+from toolman.target import LIBCS, Platform, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from toolman.paths import Paths
+    from toolman.store import Store
+    from toolman.toolchain import Toolchain
+
+EXTENSIONS = {"sh": "sh", "bash": "sh", "zsh": "sh", "fish": "fish", "pwsh": "ps1"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Wanted:
+    """What should be there: links with what they hold, files with their text."""
+
+    links: Mapping[Path, str]
+    files: Mapping[Path, str]
+
+
+def publish(where: Store) -> None:
+    """Make shims and environment files say what the store holds.
+
+    Takes the lock only if something has to change, for most calls find all as it should be.
+    """
+    if is_current(where):
+        return
+    with where.lock("publish", lambda: None):
+        _write(where)
+
+
+def is_current(where: Store) -> bool:
+    """Whether all is as `publish` would make it."""
+    wanted = _wanted(where)
+    present = {*_files(where.paths.shims), *_files(where.paths.env), *_files(where.paths.active)}
+    if present != {*wanted.links, *wanted.files}:
+        return False
+    return all(store.links_to(path, to) for path, to in wanted.links.items()) and all(
+        store.holds(path, text) for path, text in wanted.files.items()
+    )
+
+
+def _write(where: Store) -> None:
+    wanted = _wanted(where)
+    for path, to in wanted.links.items():
+        store.link(path, to)
+    checkpoint("mid-publish")
+    for path, text in wanted.files.items():
+        store.write(path, text, 0o755 if path.parent == where.paths.shims else 0o644)
+    for directory in (where.paths.shims, where.paths.env, where.paths.active):
+        for path in _files(directory):
+            if path not in wanted.links and path not in wanted.files:
+                path.unlink(missing_ok=True)
+
+
+def _wanted(where: Store) -> _Wanted:
+    names = sorted({one.name for one in where.toolchains()})
+    active = [one for one in map(where.active, names) if one]
+    links: dict[Path, str] = {}
+    files: dict[Path, str] = {}
+    for chosen in active:
+        links[where.paths.active / chosen.name] = f"../store/{chosen.path.name}"
+        links |= _tool_links(chosen, where.paths)
+        files |= _environment_files(chosen, where.paths)
+    links |= _word_links(where, active)
+    if active:
+        files[where.paths.shims / "go"] = _script("go.sh")
+    return _Wanted(links=links, files=files)
+
+
+def _tool_links(chosen: Toolchain, paths: Paths) -> dict[Path, str]:
+    prefix = environment.prefix(chosen)
+    root = chosen.about.root or f"../active/{chosen.name}"
+    return {
+        paths.shims / f"{prefix}-{tool}": f"{root}/{file}"
+        for tool, file in chosen.about.tools.items()
+    }
+
+
+def _environment_files(chosen: Toolchain, paths: Paths) -> dict[Path, str]:
+    said = environment.statements(chosen, paths)
+    saved = environment.saved_names()
+    texts = {
+        paths.env / f"{chosen.name}.{extension}": shell.activate(name, said, save=saved)
+        for name, extension in EXTENSIONS.items()
+    }
+    pkg_config = paths.shims / f"{environment.prefix(chosen)}-pkg-config"
+    return {
+        **texts,
+        paths.env / f"{chosen.name}.cmake": environment.cmake(chosen, paths),
+        pkg_config: _pkg_config(chosen),
+    }
+
+
+def _pkg_config(chosen: Toolchain) -> str:
+    root = chosen.sysroot
+    where = ":".join(
+        f"{root}/{below}/pkgconfig" for below in ("lib", "usr/lib", "usr/share", "share")
+    )
+    static = " --static" if environment.default_static(chosen) else ""
+    return (
+        "#!/bin/sh\n"
+        f"exec env -u PKG_CONFIG_PATH PKG_CONFIG_LIBDIR={shlex.quote(where)} "
+        f'PKG_CONFIG_SYSROOT_DIR={shlex.quote(str(root))} pkg-config{static} "$@"\n'
+    )
+
+
+def _word_links(where: Store, active: Iterable[Toolchain]) -> dict[Path, str]:
+    """`words/linux/arm64` → `../../arm64-musl.sh`: the answers that need no thought."""
+    names = {one.name for one in active}
+    words: dict[str, str] = {name: name for name in names}
+    for platform in target.platforms():
+        means: list[Target | Platform] = [Target(platform=platform, libc=libc) for libc in LIBCS]
+        for one in (*means, platform):
+            spellings = target.spellings(one)
+            name = choose.choose(spellings[0], where).name
+            if name in names:
+                words |= {word: name for word in spellings if word not in names}
+    base = where.paths.env / "words"
+    return {
+        base / f"{word}.sh": f"{'../' * (word.count('/') + 1)}{name}.sh"
+        for word, name in words.items()
+    }
+
+
+def _script(name: str) -> str:
+    return resources.files("toolman").joinpath("data", name).read_text("utf-8")
+
+
+def _files(directory: Path) -> list[Path]:
+    """Everything below `directory` but its directories; links are not followed."""
+    found = []
+    for where, below, names in os.walk(directory):
+        links = [name for name in below if os.path.islink(f"{where}/{name}")]
+        found += [Path(where, name) for name in (*names, *links)]
+    return found

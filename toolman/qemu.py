@@ -1,0 +1,96 @@
+"""Running a target's programs here: directly where the host can, else under qemu-user."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from toolman import elf, recipe, run
+from toolman.errors import InputError
+from toolman.origins import apt, distro
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from toolman.context import Context
+    from toolman.target import Platform
+    from toolman.toolchain import Toolchain
+
+_STORED = "qemu-user"
+
+
+def command(program: Path, platform: Platform, chosen: Toolchain | None, ctx: Context) -> list[str]:
+    """The words that run `program`; its own arguments follow them.
+
+    A dynamic program finds its interpreter and libraries in the sysroot of `chosen`.
+
+    Raises:
+        InputError: it is no program for `platform`, or needs a toolchain that is not there.
+    """
+    report = elf.inspect(program)
+    if report.machine is None or platform not in report.machine.platforms:
+        raise InputError(f"{program} is for {report.machine}, not for {platform}")
+    dynamic = report.interpreter is not None
+    if dynamic and chosen is None and not ctx.host.runs(platform):
+        hint = f"toolman install {platform.name}-{report.libc or 'gnu'}"
+        raise InputError(f"{program} is dynamic, and no sysroot for it is installed", hint=hint)
+    if not ctx.host.runs(platform):
+        sysroot = ["-L", str(chosen.sysroot)] if chosen and dynamic else []
+        return [find(platform, ctx), *sysroot, str(program)]
+    if dynamic and chosen and chosen.target.libc == "musl":
+        return [str(chosen.sysroot / "lib/libc.so"), str(program)]
+    return [str(program)]
+
+
+def find(platform: Platform, ctx: Context) -> str:
+    """qemu-user's program for `platform`: from PATH, else from the store, else unpacked there.
+
+    Raises:
+        InputError: it is nowhere, and the host's archive has none.
+        NetworkError, IntegrityError: fetching it failed.
+    """
+    found = present(platform, ctx)
+    if found is None:
+        _unpack(ctx)
+        found = present(platform, ctx)
+    if found is None:
+        raise InputError(f"there is no qemu-{platform.qemu}", hint="install qemu-user")
+    return found
+
+
+def present(platform: Platform, ctx: Context) -> str | None:
+    """qemu-user's program for `platform`, if it is on PATH or in the store."""
+    names = [f"qemu-{platform.qemu}", f"qemu-{platform.qemu}-static"]
+    stored = [str(entry / "usr/bin") for entry in ctx.store.entries(f"{_STORED}-")]
+    path = ":".join([ctx.environ.get("PATH", ""), *stored])
+    return next(filter(None, (run.which(name, path) for name in names)), None)
+
+
+def _unpack(ctx: Context) -> None:
+    if not apt.available():
+        raise InputError("no qemu-user on PATH, and no apt-get to get it with")
+    archive = apt.Archive(cache=ctx.paths.cache, host=ctx.host)
+    wait = f"waiting for another toolman ({_STORED})"
+    with ctx.store.lock(_STORED, lambda: ctx.reporter.step(wait)):
+        if ctx.store.entries(f"{_STORED}-"):
+            return
+        for package in recipe.load("distro")["qemu"]["packages"]:
+            if _unpack_package(package, archive, ctx):
+                return
+
+
+def _unpack_package(package: str, archive: apt.Archive, ctx: Context) -> bool:
+    try:
+        closure = archive.closure([package], ctx.reporter)
+    except apt.AbsentError:
+        return False
+    deb = next(deb for deb in closure if deb.name == package)
+    ctx.reporter.step(f"unpacking {package} {deb.version} privately, once")
+    with ctx.store.stage(_STORED) as work:
+        tree = work / "tree"
+        distro.unpack(archive, [deb], lambda _: tree, ctx.reporter)
+        if not list(tree.glob("usr/bin/qemu-*")):
+            return False
+        digest = hashlib.sha256(deb.sha256.encode()).hexdigest()[:12]
+        ctx.store.add(tree, f"{_STORED}-{deb.version.replace(':', '_')}-{digest}")
+    return True
