@@ -1,0 +1,5 @@
+"""`python -m toolman`."""
+
+from toolman.cli import entry
+
+entry()

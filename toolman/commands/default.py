@@ -1,0 +1,62 @@
+"""`toolman default`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from toolman import choose, publish, store
+from toolman import target as targets
+from toolman.commands import output
+from toolman.errors import InputError
+from toolman.target import Target
+
+if TYPE_CHECKING:
+    import argparse
+
+    from toolman.context import Context
+
+SUMMARY = "choose the target that a platform, or no word at all, means"
+EXAMPLES = """\
+  toolman default                    show what is chosen
+  toolman default arm64-gnu          linux/arm64 now means arm64-gnu; `env` alone too
+  toolman default --unset            forget all of it
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", nargs="?", help="a target with its libc, as arm64-gnu")
+    parser.add_argument("--unset", action="store_true", help="forget what was chosen")
+    output.add_json(parser)
+
+
+def run(args: argparse.Namespace, ctx: Context) -> int:
+    chosen = choose.defaults(ctx.store)
+    if args.unset or args.target:
+        chosen = [] if args.unset else [_target(args.target), *chosen]
+        chosen = _first_of_each(chosen)
+        store.check_writable(ctx.paths.data)
+        text = json.dumps({"schema": 1, "targets": [one.name for one in chosen]})
+        store.write(ctx.paths.defaults, text + "\n")
+        publish.publish(ctx.store)
+    names = [one.name for one in chosen]
+    if args.json:
+        output.print_json({"defaults": names})
+    else:
+        print("\n".join(names) if names else "nothing is chosen: musl, and a target must be named")
+    return 0
+
+
+def _target(word: str) -> Target:
+    found = targets.parse(word)
+    if not isinstance(found, Target):
+        hint = f"{found.name}-musl or {found.name}-gnu"
+        raise InputError(f"{word} names no libc", hint=hint)
+    return found
+
+
+def _first_of_each(chosen: list[Target]) -> list[Target]:
+    seen: dict[str, Target] = {}
+    for one in chosen:
+        seen.setdefault(one.platform.docker, one)
+    return list(seen.values())

@@ -1,0 +1,130 @@
+"""`toolman env`.
+
+The usual call never gets here: the launcher prints the file that `publish` rendered.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from toolman import choose, environment, publish, shell, store
+from toolman.errors import InputError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from toolman.context import Context
+    from toolman.toolchain import Toolchain
+
+SUMMARY = "print the variables that make a shell, go, cargo and cmake use a toolchain"
+EXAMPLES = """\
+  eval $(toolman env linux/arm64)            sh, dash, bash, zsh; static, with musl
+  eval $(toolman env arm64-gnu --static)
+  toolman env -s fish linux/arm64 | source
+  . "$(toolman env --file linux/arm64)"      a file that stays where it is
+  eval $(toolman env --unset)                take everything back
+  toolman env --format github linux/arm64    in a GitHub workflow: sets $GITHUB_ENV, $GITHUB_PATH
+  toolman env --march armv8-a linux/arm64    for a Raspberry Pi 3 or 4, which has no crypto unit
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", nargs="?", help="a target, in any spelling, or a linked name")
+    parser.add_argument("--libc", choices=("musl", "gnu"), help="for a platform named without one")
+    link = parser.add_mutually_exclusive_group()
+    link.add_argument(
+        "--static", action="store_true", default=None, help="link statically (musl's default)"
+    )
+    link.add_argument(
+        "--dynamic", dest="static", action="store_false", help="link dynamically (gnu's default)"
+    )
+    parser.add_argument("--march", metavar="CPU", help="instead of the target's default")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        "-s", "--shell", default="sh", metavar="SHELL", help="sh, bash, zsh, fish, pwsh"
+    )
+    how.add_argument("--format", choices=shell.FORMATS, help="for other readers than a shell")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--file", action="store_true", help="print the path of a file to source")
+    what.add_argument("--unset", action="store_true", help="take back what was set")
+
+
+def run(args: argparse.Namespace, ctx: Context) -> int:
+    dialect = args.format or shell.dialect(args.shell)
+    if args.unset:
+        if args.format:
+            raise InputError("--unset is for a shell", hint="toolman env --unset -s SHELL")
+        print(shell.deactivate(dialect, _previous(ctx)), end="")
+        return 0
+    choice = choose.choose(args.target, ctx.store, libc=args.libc, directory=ctx.directory)
+    chosen = choose.installed(choice, ctx.store)
+    ctx.reporter.detail(f"{chosen.name}: {choice.reason}")
+    if args.file:
+        print(_file(args, chosen, ctx))
+        return 0
+    if args.static and chosen.target.libc == "gnu":
+        ctx.reporter.step(f"note: {environment.STATIC_GLIBC}")
+    said = environment.statements(chosen, ctx.paths, static=args.static, march=args.march)
+    if args.format:
+        _print_format(args.format, said, ctx)
+        return 0
+    if ctx.environ.get("TOOLMAN_ENV", chosen.name) != chosen.name:
+        print(shell.deactivate(dialect, _previous(ctx)), end="")
+    print(shell.activate(dialect, said, save=environment.saved_names()), end="")
+    return 0
+
+
+def failure(words: Sequence[str]) -> str:
+    """What `env` prints when it fails, in the dialect that `words` ask for."""
+    for flag, dialect in zip(words, words[1:], strict=False):
+        if flag == "--format":
+            return ""
+        if flag in ("-s", "--shell"):
+            try:
+                return shell.failure(shell.dialect(dialect))
+            except InputError:
+                break
+    return shell.failure("sh")
+
+
+def _file(args: argparse.Namespace, chosen: Toolchain, ctx: Context) -> Path:
+    if args.static is not None or args.march or args.format:
+        raise InputError(
+            "the file holds the defaults; print what differs", hint="leave --file away"
+        )
+    extension = publish.EXTENSIONS[shell.dialect(args.shell)]
+    return ctx.paths.env / f"{chosen.name}.{extension}"
+
+
+def _print_format(name: str, said: list[shell.Statement], ctx: Context) -> None:
+    text = shell.activate(name, said, ctx.environ)
+    variables, path = ctx.environ.get("GITHUB_ENV"), ctx.environ.get("GITHUB_PATH")
+    if name == "github" and variables and path:
+        store.append(variables, text)
+        store.append(path, shell.github_path(said))
+        return
+    print(text, end="")
+
+
+def _previous(ctx: Context) -> dict[str, str | None]:
+    """The values that the active environment has replaced."""
+    active = ctx.environ.get("TOOLMAN_ENV")
+    if not active:
+        return {}
+    saved = shell.saved(ctx.environ.get("TOOLMAN_SAVED", ""), environment.saved_names())
+    restore: dict[str, str | None] = {}
+    for one in environment.possible(active, ctx.store, ctx.paths):
+        now = ctx.environ.get(one.name)
+        if isinstance(one, shell.Set):
+            restore |= {one.name: saved.get(one.name)} if now is not None else {}
+        elif now is not None:
+            restore[one.name] = _without(one, now) or None
+    return {**restore, "TOOLMAN_SAVED": None}
+
+
+def _without(one: shell.Prepend, value: str) -> str:
+    if value == one.text:
+        return ""
+    return value.removeprefix(one.text + one.separator)

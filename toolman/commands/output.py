@@ -1,0 +1,40 @@
+"""What the commands' output has in common."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from toolman.toolchain import Toolchain
+
+SCHEMA = 1
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """The option of all commands that read."""
+    parser.add_argument("--json", action="store_true", help="print JSON (it has a schema number)")
+
+
+def print_json(values: dict[str, Any]) -> None:
+    """Print `values` behind the schema number."""
+    print(json.dumps({"schema": SCHEMA, **values}, indent=2))
+
+
+def summary(toolchain: Toolchain) -> dict[str, Any]:
+    """A toolchain in JSON: its description and its places, without the long lists."""
+    values = toolchain.about.to_json()
+    for key in ("schema", "tools", "components"):
+        del values[key]
+    return {**values, "triple": toolchain.target.triple, "path": str(toolchain.path)}
+
+
+def table(rows: Sequence[Sequence[str]]) -> None:
+    """Print `rows` in columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
