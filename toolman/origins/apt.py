@@ -34,7 +34,8 @@ MAX_AGE = 24 * 3600  # seconds that lists are used before they are fetched again
 
 _URI = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})$")
 _ABSENT = ("Unable to locate package", "has no installation candidate", "unmet dependencies")
-_FORGED = ("Hash Sum mismatch", "is not signed", "NO_PUBKEY", "GPG error", "unexpected size")
+_UNSIGNED = ("is not signed", "NO_PUBKEY", "GPG error", "not available", "invalid signature")
+_FORGED = ("Hash Sum mismatch", "unexpected size", *_UNSIGNED)
 
 
 class AbsentError(InputError):
@@ -88,12 +89,19 @@ class Archive:
                 return self._resolve(packages, [])
             except ToolmanError:
                 reporter.detail("the host's package lists do not suffice")
-        options = self._private(reporter, force=False)
-        return self._resolve(packages, options)
+        trouble = None if self._is_fresh() else self._update(reporter)
+        try:
+            return self._resolve(packages, self._private_options())
+        except AbsentError:
+            if trouble:
+                raise trouble from None
+            raise
 
     def refresh(self, reporter: Reporter) -> None:
         """Fetch the lists again: they name packages that the archive no longer has."""
-        self._private(reporter, force=True)
+        trouble = self._update(reporter)
+        if trouble:
+            raise trouble
 
     def fetch(self, debs: Sequence[Deb]) -> run.Running:
         """Start to download `debs` into `self.debs`; each file appears when it is complete."""
@@ -146,19 +154,36 @@ class Archive:
         settings["APT::Architectures"] = ",".join(architectures)
         return _options(settings)
 
-    def _private(self, reporter: Reporter, *, force: bool) -> list[str]:
-        """Options that make apt use private lists, which are fetched if old, or by `force`."""
-        stamp = self._lists().parent / "fetched"
-        options = self._private_options()
-        if not force and _age(stamp) < MAX_AGE:
-            return options
+    @property
+    def _stamp(self) -> Path:
+        return self._lists().parent / "fetched"
+
+    def _is_fresh(self) -> bool:
+        try:
+            return time.time() - self._stamp.stat().st_mtime < MAX_AGE
+        except OSError:
+            return False
+
+    def _update(self, reporter: Reporter) -> ToolmanError | None:
+        """Fetch the private lists. What could not be fetched is left out by apt, and returned.
+
+        A mirror in the midst of its own update has lists that do not fit their signature, most
+        often those of one suite; the others may well hold all that is needed.
+
+        Raises:
+            IntegrityError: a list is not signed by the distribution.
+        """
         reporter.step("fetching the package lists of the host's archive")
         self._seed()
-        done = run.run(["apt-get", *self._common(), *options, "update"])
-        if done.code or "E:" in done.err or "\nErr:" in done.out:
-            raise failure("apt-get update", done)
-        stamp.touch()
-        return options
+        done = run.run(["apt-get", *self._common(), *self._private_options(), "update"])
+        if not done.code and "\nErr:" not in done.out:
+            self._stamp.touch()
+            return None
+        trouble = failure("apt-get update", done, forged=_UNSIGNED)
+        if isinstance(trouble, IntegrityError):
+            raise trouble
+        reporter.step(f"warning: {trouble}; going on without it")
+        return trouble
 
     def _seed(self) -> None:
         """Begin with what the host has: apt then fetches only what is new or missing."""
@@ -183,14 +208,16 @@ class Archive:
             return []
 
 
-def failure(command: str, done: run.Finished) -> ToolmanError:
-    """What a failed apt-get means for the user."""
+def failure(
+    command: str, done: run.Finished, forged: Sequence[str] = _FORGED
+) -> ToolmanError:
+    """What a failed apt-get means for the user; `forged` are the words for wrong bytes."""
     said = [line for line in (done.err + done.out).splitlines() if line.startswith(("E:", "Err:"))]
     text = said[0].removeprefix("E:").strip() if said else f"exit {done.code}"
     everything = done.out + done.err
     if "404 " in everything:
         return StaleError(f"{command}: {text}", hint="the package lists are too old: try again")
-    if any(word in everything for word in _FORGED):
+    if any(word in everything for word in forged):
         return IntegrityError(f"{command}: {text}", hint="the mirror or the cache is damaged")
     if any(word in everything for word in _ABSENT):
         return AbsentError(f"the host's archive does not offer it: {text}")
@@ -219,13 +246,6 @@ def _deb(match: re.Match[str]) -> Deb:
 
 def _options(settings: dict[str, str | Path]) -> list[str]:
     return [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
-
-
-def _age(stamp: Path) -> float:
-    try:
-        return time.time() - stamp.stat().st_mtime
-    except OSError:
-        return float("inf")
 
 
 def _setting(key: str) -> str:

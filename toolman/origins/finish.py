@@ -14,6 +14,7 @@ shim is a plain symlink and a compiler call costs nothing more:
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -107,12 +108,15 @@ def finish(trees: Trees, target: Target, host: Host) -> Finished:
     _lay_target(trees.target, sysroot, target)
     _tool_directory(tree, triple)
     _relative_scripts(sysroot / "lib")
+    _mend_links(parts, sysroot / "lib")
     _set_rpaths(trees, host)
     if target.libc == "musl":
         _make_musl(parts, sysroot)
     (sysroot / "usr").symlink_to(".")
-    (parts / "specs").write_text(_specs(target, tree, parts), "utf-8")
     tools = _tools(tree, triple)
+    # GCC reads the file instead of what is built in, so that has to stand in it, in front.
+    own = run.check("asking gcc for its specs", [tree / tools["gcc"], "-dumpspecs"])
+    (parts / "specs").write_text(own + _specs(target, parts), "utf-8")
     if target.libc == "musl":
         _add_getauxval(trees, tools, parts)
     version = run.check("asking gcc", [tree / tools["gcc"], "-dumpfullversion"]).strip()
@@ -187,6 +191,15 @@ def _relative_scripts(directory: Path) -> None:
             path.write_text(re.sub(r"(?<=[\s(])/\S+/", "", text), "utf-8")
 
 
+def _mend_links(parts: Path, libraries: Path) -> None:
+    """Links from GCC's parts to libraries that now are in the sysroot."""
+    for path in parts.iterdir():
+        if path.is_symlink() and not path.exists() and (libraries / path.readlink().name).exists():
+            to = os.path.relpath(libraries / path.readlink().name, parts)
+            path.unlink()
+            path.symlink_to(to)
+
+
 def _set_rpaths(trees: Trees, host: Host) -> None:
     directory = trees.tree / "usr/lib" / host.platform.triple["gnu"]
     if not directory.is_dir():
@@ -222,7 +235,7 @@ def _make_musl(parts: Path, sysroot: Path) -> None:
         raise BuildError("the musl packages hold no libc.a")
 
 
-def _specs(target: Target, tree: Path, parts: Path) -> str:
+def _specs(target: Target, parts: Path) -> str:
     musl = target.libc == "musl"
     text = _SPECS + (_MUSL_SPECS if musl else "")
     # `usr/lib/gcc-cross/`, what GCC_EXEC_PREFIX holds when GCC reads the file.
