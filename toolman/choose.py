@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import tomllib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolman import target as targets
@@ -18,6 +17,7 @@ from toolman.target import Platform, Target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from toolman.store import Store
     from toolman.target import Libc

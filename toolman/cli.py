@@ -155,7 +155,7 @@ class _Lines:
             self.step(text)
 
     @contextmanager
-    def bar(self, text: str, total: int) -> Iterator[Callable[[int], None]]:
+    def bar(self, text: str, total: int) -> Iterator[Callable[[int], object]]:
         if not sys.stderr.isatty():
             self.step(f"{text} {total / 1e6:.1f} MB")
             yield lambda _: None

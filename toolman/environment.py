@@ -122,7 +122,7 @@ def applied(said: Sequence[Statement], environ: Mapping[str, str]) -> dict[str, 
 
 
 def command(chosen: Toolchain, paths: Paths, tool: str) -> str:
-    """How to call a tool: its shim's path, or its bare name where make or Go would split the path."""
+    """How to call a tool: its shim's path, or its name alone where make or Go would split that."""
     name = f"{prefix(chosen)}-{tool}"
     path = str(paths.shims / name)
     return path if _PLAIN.fullmatch(path) else name

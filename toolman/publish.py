@@ -26,6 +26,7 @@ from toolman.target import LIBCS, Platform, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
     from toolman.paths import Paths
     from toolman.store import Store
     from toolman.toolchain import Toolchain

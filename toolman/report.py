@@ -18,7 +18,7 @@ class Reporter(Protocol):
     def detail(self, text: str) -> None:
         """Say something that only -v shows."""
 
-    def bar(self, text: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+    def bar(self, text: str, total: int) -> AbstractContextManager[Callable[[int], object]]:
         """Show `text` with a bar of `total` bytes; call the value with each advance in bytes."""
 
 
@@ -31,7 +31,7 @@ class Silent:
     def detail(self, text: str) -> None:
         del text
 
-    def bar(self, text: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+    def bar(self, text: str, total: int) -> AbstractContextManager[Callable[[int], object]]:
         del text, total
         return nullcontext(_ignore)
 

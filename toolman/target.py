@@ -10,12 +10,14 @@ from __future__ import annotations
 import difflib
 import functools
 import tomllib
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from toolman.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 Libc = Literal["musl", "gnu"]
 LIBCS: tuple[Libc, ...] = ("musl", "gnu")
@@ -137,6 +139,6 @@ def _triples(target: Target) -> Iterator[str]:
 
 
 def _row(docker: str, row: dict[str, Any]) -> Platform:
-    optional = {"triples": {}, "flag": "-march", "debian": None}
+    optional: dict[str, Any] = {"triples": {}, "flag": "-march", "debian": None}
     values = {**optional, **row, "aliases": tuple(row["aliases"])}
     return Platform(docker=docker, **values)

@@ -5,6 +5,7 @@ The usual call never gets here: the launcher prints the file that `publish` rend
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from toolman import choose, environment, publish, shell, store
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
 
 def failure(words: Sequence[str]) -> str:
     """What `env` prints when it fails, in the dialect that `words` ask for."""
-    for flag, dialect in zip(words, words[1:], strict=False):
+    for flag, dialect in itertools.pairwise(words):
         if flag == "--format":
             return ""
         if flag in ("-s", "--shell"):

@@ -79,8 +79,7 @@ def _dry_run(plans: list[Plan | None], requests: list[Request], args: argparse.N
         fetched = sum(deb.size for deb in plan.missing)
         total = sum(deb.size for deb in plan.debs)
         print(f"{request}: origin distro, {total / 1e6:.1f} MB, {fetched / 1e6:.1f} MB to download")
-        rows = [("", deb.name, deb.version, f"{deb.size / 1e6:.2f} MB") for deb in plan.debs]
-        output.table(rows)
+        output.table([("", deb.name, deb.version, f"{deb.size / 1e6:.2f} MB") for deb in plan.debs])
     return 0
 
 

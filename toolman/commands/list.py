@@ -29,8 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, ctx: Context) -> int:
-    if args.available:
-        return _available(args, ctx)
+    return _available(args, ctx) if args.available else _installed(args, ctx)
+
+
+def _installed(args: argparse.Namespace, ctx: Context) -> int:
     installed = ctx.store.toolchains()
     active = {one.path for one in filter(None, (ctx.store.active(o.name) for o in installed))}
     defaults = [one.name for one in choose.defaults(ctx.store)]
@@ -41,15 +43,14 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
     if not installed:
         ctx.reporter.step("nothing is installed; begin with: toolman install arm64-musl")
         return 0
-    rows = [("NAME", "GCC", "LANGUAGES", "ORIGIN", "")]
+    lines = [("NAME", "GCC", "LANGUAGES", "ORIGIN", "")]
     for one in installed:
         notes = [] if one.path in active else ["superseded"]
         notes += ["default"] if one.name in defaults else []
-        about = one.about
-        rows.append(
-            (one.name, about.version, ",".join(about.languages), about.origin, " ".join(notes))
-        )
-    output.table(rows)
+        languages = ",".join(one.about.languages)
+        said = (one.name, one.about.version, languages, one.about.origin, " ".join(notes))
+        lines.append(said)
+    output.table(lines)
     return 0
 
 

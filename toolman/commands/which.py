@@ -54,5 +54,5 @@ def _find(args: argparse.Namespace, ctx: Context) -> tuple[Toolchain, str]:
             raise InputError(f"{one} is not installed", hint=f"toolman install {one}")
     raise InputError(
         f"no installed toolchain has a shim '{args.tool}'",
-        hint="as in: toolman which aarch64-linux-musl-gcc, or: toolman which gcc --target arm64-musl",
+        hint="as in: toolman which aarch64-linux-musl-gcc, toolman which gcc --target arm64-musl",
     )

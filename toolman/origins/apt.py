@@ -208,9 +208,7 @@ class Archive:
             return []
 
 
-def failure(
-    command: str, done: run.Finished, forged: Sequence[str] = _FORGED
-) -> ToolmanError:
+def failure(command: str, done: run.Finished, forged: Sequence[str] = _FORGED) -> ToolmanError:
     """What a failed apt-get means for the user; `forged` are the words for wrong bytes."""
     said = [line for line in (done.err + done.out).splitlines() if line.startswith(("E:", "Err:"))]
     text = said[0].removeprefix("E:").strip() if said else f"exit {done.code}"
