@@ -186,4 +186,4 @@ def _stop_the_shell(words: Sequence[str]) -> None:
     """`eval $(toolman env …)` must fail, or the build goes on with the host's compiler."""
     from toolman.commands import env
 
-    print(env.failure(words))
+    print(env.failure(words), end="")

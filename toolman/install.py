@@ -64,11 +64,7 @@ def plan(request: Request, ctx: Context, origin: str | None = None) -> distro.Pl
     """
     if _present(request, ctx, origin):
         return None
-    from toolman.origins import distro
-
-    wanted = _with_present(request, ctx)
-    _check_offer(wanted, ctx, origin)
-    return distro.plan(wanted, ctx.host, ctx.paths.cache, ctx.reporter)
+    return _plan(_with_present(request, ctx), ctx, origin)
 
 
 def link(name: str, root: Path, ctx: Context) -> Toolchain:
@@ -131,8 +127,7 @@ def _make(request: Request, ctx: Context, origin: str | None) -> Toolchain:
     from toolman import smoke
     from toolman.origins import distro
 
-    _check_offer(request, ctx, origin)
-    chosen = distro.plan(request, ctx.host, ctx.paths.cache, ctx.reporter)
+    chosen = _plan(request, ctx, origin)
     fetched = sum(deb.size for deb in chosen.missing)
     store.check_space(ctx.paths.cache, fetched)
     store.check_space(ctx.paths.data, distro.UNPACKED * sum(deb.size for deb in chosen.debs))
@@ -152,8 +147,8 @@ def _make(request: Request, ctx: Context, origin: str | None) -> Toolchain:
     return toolchain.Toolchain(path=place, about=about)
 
 
-def _check_offer(request: Request, ctx: Context, origin: str | None) -> None:
-    from toolman.origins import distro, linked
+def _plan(request: Request, ctx: Context, origin: str | None) -> distro.Plan:
+    from toolman.origins import apt, distro, linked
 
     if origin == linked.NAME:
         hint = f"toolman link {request.target} DIR"
@@ -161,3 +156,7 @@ def _check_offer(request: Request, ctx: Context, origin: str | None) -> None:
     reason = distro.offers(request, ctx.host)
     if reason:
         raise InputError(f"no origin offers {request}: distro: {reason}", hint=_COMING)
+    try:
+        return distro.plan(request, ctx.host, ctx.paths.cache, ctx.reporter)
+    except apt.AbsentError as error:
+        raise InputError(f"no origin offers {request}: distro: {error}", hint=_COMING) from None

@@ -105,7 +105,8 @@ def parse(word: str) -> Target | Platform:
 
 def unknown_target(word: str, also: tuple[str, ...] = ()) -> InputError:
     """The error for `word`, which is no target nor one of the names in `also`."""
-    near = difflib.get_close_matches(word.strip().lower(), [*also, *_spellings()], n=3, cutoff=0.6)
+    known = dict.fromkeys([*also, *_spellings()])
+    near = difflib.get_close_matches(word.strip().lower(), known, n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(near)}?" if near else None
     return InputError(f"unknown target '{word}'", hint=hint or "see: toolman list --available")
 

@@ -46,12 +46,12 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
     requests = [Request(target=one.target, languages=wanted) for one in choices]
     if args.dry_run:
         return _dry_run([install.plan(one, ctx, args.origin) for one in requests], requests, args)
-    results = [install.ensure(one, ctx, args.origin) for one in requests]
+    results = []
+    for one in requests:
+        results.append(install.ensure(one, ctx, args.origin))
+        _tell(results[-1], ctx)
     if args.json:
         output.print_json({"installed": [_result(one) for one in results]})
-        return 0
-    for result in results:
-        _tell(result, ctx)
     return 0
 
 

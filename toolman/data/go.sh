@@ -5,7 +5,7 @@
 # - A -ldflags or -tags on the command line replaces that of GOFLAGS. A program whose only cgo is
 #   net or os/user then fails to link before Go 1.27, and `-ldflags -s` is what everybody types.
 # - Go 1.19 knows no quotes in GOFLAGS, so `-linkmode=external -extldflags=-static` does not fit in.
-# - -buildmode=pie needs -static-pie. With -static it makes no PIE, with both a program that crashes.
+# - -buildmode=pie needs -static-pie: with -static it makes no PIE, with both one that crashes.
 # - CGO_ENABLED=0 and `-linkmode=external` exclude each other.
 # So our flags go onto the command line, in front of the user's and inside the same flag.
 #
@@ -54,10 +54,9 @@ push() {
     _refs="$_refs \"\$_arg_$_count\""
 }
 
-# push_ours: what the user's flags do not hold already.
-# A -ldflags counts for the packages that its pattern names, the last one wins, and without a
-# pattern it counts for those of the command line. So ours stands first if there is no other such,
-# and then what GOFLAGS has, in its order.
+# push_ours: what the user's flags do not hold already. A -ldflags counts for the packages that its
+# pattern names, without one for those of the command line, and the last wins. So ours stands first
+# if there is no other without a pattern, and then what GOFLAGS has, in its order.
 push_ours() {
     [ -n "$_bare" ] || push "-ldflags=$_ours"
     _rest=${GOFLAGS-}
@@ -89,13 +88,12 @@ find_go() {
         fi
     done
     unset IFS
-    [ -z "$_go" ] || return 0
-    # exec keeps the process: two shims that hand a call to each other end here.
-    if [ -n "$_front" ] && [ "${TOOLMAN_GO_SHIM-}" != $$ ]; then
-        export TOOLMAN_GO_SHIM=$$
+    # exec keeps the process id: two shims that hand a call to each other end here.
+    if [ -z "$_go" ] && [ "${TOOLMAN_GO_SHIM-}" != $$ ]; then
         _go=$_front
-        return 0
+        export TOOLMAN_GO_SHIM=$$
     fi
+    [ -z "$_go" ] || return 0
     echo 'error: no go on PATH but the shim of toolman' >&2
     echo 'hint: install Go, or put the directory of its go program on PATH' >&2
     exit 127
@@ -188,10 +186,7 @@ test_flag() {
         _open=''
     elif ! takes_value "$_name" && ! is_switch "$_name"; then
         _packages=over
-        case $_arg in
-        *=*) ;;
-        *) _loose=1 ;;
-        esac
+        [ "${_arg#*=}" != "$_arg" ] || _loose=1
     fi
 }
 
@@ -268,7 +263,7 @@ fit_ours() {
     [ "${CGO_ENABLED-}" != 0 ] || _ours=''
     case $_mode in
     pie) fit_static -static-pie ;;
-    # No shared object is static.
+    # A static link would put a libc of its own into the shared object.
     c-shared | plugin | shared) fit_static '' ;;
     esac
     _rest=$_ours
@@ -282,9 +277,7 @@ fit_ours() {
 # fit_static WORD: WORD in the place of -static, which CGO_LDFLAGS must not bring back.
 fit_static() {
     case $_ours in
-    *-extldflags=-static*)
-        _ours=${_ours%%-extldflags=-static*}-extldflags=$1${_ours#*-extldflags=-static}
-        ;;
+    *-extldflags=-static*) _ours=${_ours%%=-static*}=$1${_ours#*=-static} ;;
     esac
     [ -n "${CGO_LDFLAGS-}" ] || return 0
     drop_static "$CGO_LDFLAGS"

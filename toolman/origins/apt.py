@@ -218,7 +218,7 @@ def failure(command: str, done: run.Finished, forged: Sequence[str] = _FORGED) -
     if any(word in everything for word in forged):
         return IntegrityError(f"{command}: {text}", hint="the mirror or the cache is damaged")
     if any(word in everything for word in _ABSENT):
-        return AbsentError(f"the host's archive does not offer it: {text}")
+        return AbsentError(f"the host's archive lacks it ({text})")
     if "Unable to fetch" in everything or "Failed to fetch" in everything or said[:1]:
         return NetworkError(f"{command}: {text}", hint="check the network and apt's sources")
     return ToolmanError(f"{command} failed: {text}")
