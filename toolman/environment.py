@@ -221,17 +221,11 @@ def _others(chosen: Toolchain, paths: Paths) -> Iterator[Statement]:
 def _go_word(word: str) -> str:
     """Quote for cmd/go's lists of flags: '…' or "…" around a word, nothing inside escaped.
 
-    Raises:
-        InputError: the word holds both kinds of quotes.
+    `Paths` lets no path hold both.
     """
     if not re.search(r"[\s'\"]", word):
         return word
     quote = '"' if "'" in word else "'"
-    if quote in word:
-        raise InputError(
-            f"Go cannot carry a path with both kinds of quotes: {word}",
-            hint="set TOOLMAN_HOME to a directory without them",
-        )
     return f"{quote}{word}{quote}"
 
 

@@ -11,11 +11,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import platformdirs
+
+from toolman.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +63,23 @@ class Paths:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], host: Host) -> Paths:
-        """The user's directories: TOOLMAN_HOME and TOOLMAN_CACHE, else the XDG ones."""
+        """The user's directories: TOOLMAN_HOME and TOOLMAN_CACHE, else the XDG ones.
+
+        Raises:
+            InputError: no compiler could work in such a directory.
+        """
         home = environ.get("TOOLMAN_HOME") or platformdirs.user_data_dir("toolman")
+        _check(home)
         cache = environ.get("TOOLMAN_CACHE") or platformdirs.user_cache_dir("toolman")
         return cls(data=Path(home).absolute() / host.key, cache=Path(cache).absolute())
+
+
+def _check(home: str) -> None:
+    # GCC drops the backslash on the way to its linker; cgo refuses the double quote; no list
+    # of directories can hold the colon.
+    if re.search(r'[\\":\x00-\x1f\x7f]', home):
+        raise InputError(
+            f"toolchains cannot be kept in {home!r}: GCC and Go lose backslashes, double quotes,"
+            " colons and control characters in paths",
+            hint="set TOOLMAN_HOME to another directory",
+        )
