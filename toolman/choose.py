@@ -156,8 +156,11 @@ def _read_pin(file: Path) -> Pin:
     except (OSError, ValueError) as error:
         raise InputError(f"{file}: {error}") from error
     issues = [f"unknown key '{key}'" for key in values if key != "targets"]
+    words = values.get("targets", [])
+    if not isinstance(words, list):
+        words, issues = [], [*issues, "targets is no list"]
     found = []
-    for word in values.get("targets", []):
+    for word in words:
         try:
             one = targets.parse(str(word))
             found.append(one if isinstance(one, Target) else Target(platform=one, libc="musl"))

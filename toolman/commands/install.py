@@ -88,7 +88,13 @@ def _plan(plan: Plan | None, request: Request) -> dict[str, Any]:
     if plan is None:
         return {**values, "present": True, "packages": [], "download": 0}
     packages = [
-        {"name": deb.name, "version": deb.version, "size": deb.size, "sha256": deb.sha256}
+        {
+            "name": deb.name,
+            "version": deb.version,
+            "architecture": deb.architecture,
+            "size": deb.size,
+            "sha256": deb.sha256,
+        }
         for deb in plan.debs
     ]
     download = sum(deb.size for deb in plan.missing)
