@@ -113,11 +113,8 @@ def applied(said: Sequence[Statement], environ: Mapping[str, str]) -> dict[str, 
     """`environ` after `said`."""
     result = dict(environ)
     for one in said:
-        if isinstance(one, Set):
-            result[one.name] = one.value
-            continue
-        before = result.get(one.name, "").removeprefix(one.text).removeprefix(one.separator)
-        result[one.name] = one.separator.join([one.text, before]) if before else one.text
+        before = result.get(one.name, "")
+        result[one.name] = one.value if isinstance(one, Set) else one.onto(before)
     return result
 
 

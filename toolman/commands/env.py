@@ -114,18 +114,12 @@ def _previous(ctx: Context) -> dict[str, str | None]:
     active = ctx.environ.get("TOOLMAN_ENV")
     if not active:
         return {}
-    saved = shell.saved(ctx.environ.get("TOOLMAN_SAVED", ""), environment.saved_names())
+    saved = shell.saved(ctx.environ.get(shell.SAVED, ""), environment.saved_names())
     restore: dict[str, str | None] = {}
     for one in environment.possible(active, ctx.store, ctx.paths):
         now = ctx.environ.get(one.name)
         if isinstance(one, shell.Set):
             restore |= {one.name: saved.get(one.name)} if now is not None else {}
         elif now is not None:
-            restore[one.name] = _without(one, now) or None
-    return {**restore, "TOOLMAN_SAVED": None}
-
-
-def _without(one: shell.Prepend, value: str) -> str:
-    if value == one.text:
-        return ""
-    return value.removeprefix(one.text + one.separator)
+            restore[one.name] = one.off(now)
+    return {**restore, shell.SAVED: None}

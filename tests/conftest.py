@@ -1,0 +1,148 @@
+"""What all tests share: an isolated environment, the real command line, installed toolchains."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+import tools
+
+from toolman import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+CHECKOUT = Path(__file__).parents[1]
+TOOLCHAINS = ("arm64-musl", "arm64-gnu")
+
+# The user's settings that would change what is tested; those of package managers stay.
+_OURS = ("TOOLMAN_", "XDG_", "GO", "CGO_", "PKG_CONFIG", "CARGO_", "CC_", "CXX_", "AR_", "CMAKE_")
+_TOOLS = (
+    "CC",
+    "CXX",
+    "AR",
+    "AS",
+    "LD",
+    "CFLAGS",
+    "CXXFLAGS",
+    "LDFLAGS",
+    "GITHUB_ENV",
+    "GITHUB_PATH",
+)
+_KEEP = 7 * 24 * 3600  # seconds that an unused home stays
+_KEPT = ("GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GOINSECURE")
+
+
+class Runner(Protocol):
+    """Runs `toolman WORDS`; `env` goes over the present environment."""
+
+    def __call__(
+        self, *words: str | Path, env: Mapping[str, str] = {}, cwd: Path | None = None
+    ) -> run.Finished: ...
+
+
+def isolated(home: Path) -> dict[str, str]:
+    """The environment of a user who has set nothing, at home in `home`."""
+    kept = {
+        name: value
+        for name, value in tools.ENVIRON.items()
+        if name in _KEPT or not (name.startswith(_OURS) or name in _TOOLS)
+    }
+    (home / "tmp").mkdir(parents=True, exist_ok=True)
+    return {**kept, "HOME": str(home), "TMPDIR": str(home / "tmp")}
+
+
+@pytest.fixture(autouse=True)
+def _isolation(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = isolated(tmp_path_factory.mktemp("home"))
+    for name in os.environ.keys() - wanted.keys() - {"PYTEST_CURRENT_TEST"}:
+        monkeypatch.delenv(name)
+    for name, value in wanted.items():
+        if os.environ.get(name) != value:
+            monkeypatch.setenv(name, value)
+    monkeypatch.setattr(tempfile, "tempdir", None)
+
+
+@pytest.fixture(scope="session")
+def toolman() -> Runner:
+    """The command line, as a program of its own."""
+
+    def call(
+        *words: str | Path, env: Mapping[str, str] = {}, cwd: Path | None = None
+    ) -> run.Finished:
+        environ = {**os.environ, "PYTHONPATH": str(CHECKOUT), **env}
+        return run.run([sys.executable, "-m", "toolman", *words], env=environ, cwd=cwd)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def home(toolman: Runner) -> Path:
+    """A TOOLMAN_HOME with `TOOLCHAINS`, made once on this machine. Tests only read it."""
+    made = tools.CACHE / f"home-{_digest()}"
+    settings = {"TOOLMAN_HOME": str(made), "TOOLMAN_CACHE": str(tools.CACHE / "toolman")}
+    with tools.locked(made):
+        made.with_suffix(".lock").touch()
+        _sweep()
+        done = toolman("install", *TOOLCHAINS, env=settings)
+    assert done.code == 0, done.err
+    return made
+
+
+@pytest.fixture(scope="session")
+def arm64_musl(
+    toolman: Runner, home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """The environment of arm64-musl, over that of a user who has set nothing."""
+    user = isolated(tmp_path_factory.mktemp("home"))
+    return _activated("arm64-musl", toolman, user | {"TOOLMAN_HOME": str(home)})
+
+
+@pytest.fixture(scope="session")
+def arm64_gnu(
+    toolman: Runner, home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """The environment of arm64-gnu, over that of a user who has set nothing."""
+    user = isolated(tmp_path_factory.mktemp("home"))
+    return _activated("arm64-gnu", toolman, user | {"TOOLMAN_HOME": str(home)})
+
+
+@pytest.fixture(scope="session")
+def go_version() -> Callable[[str], Path]:
+    """The go command of a version such as `1.27`."""
+    return tools.go
+
+
+def _activated(name: str, toolman: Runner, environ: dict[str, str]) -> dict[str, str]:
+    done = toolman("env", name, "--format", "json", env=environ)
+    assert done.code == 0, done.err
+    said = json.loads(done.out)
+    prepended = {
+        variable: one["separator"].join(filter(None, [one["text"], environ.get(variable)]))
+        for variable, one in said["prepend"].items()
+    }
+    return environ | said["set"] | prepended
+
+
+def _sweep() -> None:
+    """Remove what no run of today uses; an older checkout's tests may be running now."""
+    for old in tools.CACHE.glob("home-*.lock"):
+        if time.time() - old.stat().st_mtime > _KEEP:
+            shutil.rmtree(old.with_suffix(""), ignore_errors=True)
+            old.unlink()
+
+
+def _digest() -> str:
+    """Changes with all that an installed tree depends on."""
+    files = [*CHECKOUT.glob("toolman/origins/*.py"), *CHECKOUT.glob("recipes/*.toml")]
+    files.append(CHECKOUT / "toolman/targets.toml")
+    text = b"".join(path.read_bytes() for path in sorted(files))
+    return hashlib.sha256(text).hexdigest()[:12]
