@@ -17,18 +17,11 @@ pinned() {
     done
 }
 
-if [ "$1" = env ] && [ $# = 2 ] && [ -f "$root/env/words/$2.sh" ] && ! pinned; then
-    statements=
-    while IFS= read -r line; do
-        case $line in
-        "export TOOLMAN_ENV='${TOOLMAN_ENV-}';" | "export TOOLMAN_ENV=${TOOLMAN_ENV-};") same=1 ;;
-        esac
-        statements="$statements$line
-"
-    done <"$root/env/words/$2.sh"
-    if [ -z "${TOOLMAN_ENV-}" ] || [ -n "${same-}" ]; then
-        printf %s "$statements"
-        exit 0
+answer=$root/env/words/${2-}.sh
+if [ "${1-}" = env ] && [ $# = 2 ] && [ -f "$answer" ] && ! pinned; then
+    # Another environment than this has to be taken back first.
+    if [ -z "${TOOLMAN_ENV-}" ] || [ "$answer" -ef "$root/env/$TOOLMAN_ENV.sh" ]; then
+        cat "$answer" && exit
     fi
 fi
 
