@@ -97,6 +97,21 @@ def home(toolman: Runner) -> Path:
     return made
 
 
+@pytest.fixture
+def command(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with a `toolman` that shells can call."""
+    bin_ = tmp_path / "bin"
+    bin_.mkdir()
+    script = bin_ / "toolman"
+    script.write_text(
+        f'#!/bin/sh\nPYTHONPATH={CHECKOUT} exec {sys.executable} -m toolman "$@"\n', "utf-8"
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("TOOLMAN_HOME", str(home))
+    monkeypatch.setenv("PATH", f"{bin_}:{os.environ['PATH']}")
+    return script
+
+
 @pytest.fixture(scope="session")
 def arm64_musl(
     toolman: Runner, home: Path, tmp_path_factory: pytest.TempPathFactory

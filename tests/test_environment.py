@@ -20,24 +20,6 @@ SHELLS = ("dash", "bash", "zsh")
 HELLO = '#include <stdio.h>\nint main(void) { return puts("hello") < 0; }\n'
 
 
-@pytest.fixture
-def command(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory with a `toolman` that shells can call."""
-    import sys
-
-    bin_ = tmp_path / "bin"
-    bin_.mkdir()
-    script = bin_ / "toolman"
-    checkout = Path(__file__).parents[1]
-    script.write_text(
-        f'#!/bin/sh\nPYTHONPATH={checkout} exec {sys.executable} -m toolman "$@"\n', "utf-8"
-    )
-    script.chmod(0o755)
-    monkeypatch.setenv("TOOLMAN_HOME", str(home))
-    monkeypatch.setenv("PATH", f"{bin_}:{os.environ['PATH']}")
-    return script
-
-
 def shell(name: str, script: str, **env: str) -> subprocess.CompletedProcess[str]:
     argv = [str(tools.find(name)), "-c", script]
     return subprocess.run(argv, capture_output=True, text=True, env={**os.environ, **env})

@@ -70,7 +70,7 @@ def imported_modules(path: Path) -> set[str]:
 
 
 def part(module: str) -> str:
-    return (module.split(".") + [""])[1]
+    return module.partition(".")[2].partition(".")[0]
 
 
 @pytest.mark.parametrize("module", modules())

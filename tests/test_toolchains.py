@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -235,6 +236,41 @@ def test_cxx_and_gccgo_run_on_gnu_targets(every: User, target: str, flags: tuple
     assert every.run(target, program) == "42 caught\n"
     program = every.compile(target, *flags, source=GO, tool="gccgo")
     assert every.run(target, program) == "gccgo 7\n"
+
+
+def test_verify_calls_static_glibc_what_it_is(user: User) -> None:
+    lookup = "#include <netdb.h>\nint main(void) { return !getaddrinfo(0, 0, 0, 0); }\n"
+    program = user.compile("arm64-gnu", "-static", source=lookup)
+    refused = user.toolman("verify", "--static", program)
+    assert refused.code == 1
+    assert "getaddrinfo" in refused.err
+    musl = user.compile("arm64-musl", "-static", source=lookup)
+    assert user.toolman("verify", "--static", "--arch", "arm64-musl", musl).code == 0
+    assert user.toolman("verify", "--arch", "arm64-gnu", musl).code == 1
+    assert user.toolman("verify", "--arch", "linux/amd64", musl).code == 1
+
+
+def test_verify_is_a_gate_for_the_glibc_that_is_needed(user: User) -> None:
+    program = user.compile("arm64-gnu", "-pthread")
+    shown = json.loads(user.toolman("verify", "--json", program).out)["files"][0]
+    assert shown["linkage"] == "dynamic"
+    assert user.toolman("verify", "--max-glibc", "2.99", program).code == 0
+    assert user.toolman("verify", "--max-glibc", "2.17", program).code == 1
+    assert user.toolman("verify", "--max-glibc", "two", program).code == 2
+
+
+def test_verify_finds_members_of_a_wrong_machine_in_an_archive(user: User) -> None:
+    (user.work / "a.c").write_text("int a;\n")
+    for target in ("arm64-musl", "arm64-gnu"):
+        argv = [user.tool("gcc", target), "-c", "a.c", "-o", f"{target}.o"]
+        subprocess.run(argv, cwd=user.work, check=True)
+    host = user.work / "host.o"
+    host.write_bytes(Path(sys.executable).resolve().read_bytes()[:4096])
+    argv = [user.tool("ar", "arm64-musl"), "rc", "x.a", "arm64-musl.o", "host.o"]
+    subprocess.run(argv, cwd=user.work, check=True)
+    done = user.toolman("verify", "--arch", "arm64", user.work / "x.a")
+    assert done.code == 1
+    assert "host.o" in done.err
 
 
 def test_uninstall_leaves_nothing_behind(toolman: Runner, home: Path, tmp_path: Path) -> None:
