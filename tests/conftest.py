@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -37,7 +34,6 @@ _TOOLS = (
     "GITHUB_ENV",
     "GITHUB_PATH",
 )
-_KEEP = 7 * 24 * 3600  # seconds that an unused home stays
 _KEPT = ("GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GOINSECURE")
 
 
@@ -57,7 +53,7 @@ def isolated(home: Path) -> dict[str, str]:
         if name in _KEPT or not (name.startswith(_OURS) or name in _TOOLS)
     }
     (home / "tmp").mkdir(parents=True, exist_ok=True)
-    return {**kept, "HOME": str(home), "TMPDIR": str(home / "tmp")}
+    return {**kept, "PATH": tools.path(), "HOME": str(home), "TMPDIR": str(home / "tmp")}
 
 
 @pytest.fixture(autouse=True)
@@ -85,15 +81,10 @@ def toolman() -> Runner:
 
 
 @pytest.fixture(scope="session")
-def home(toolman: Runner) -> Path:
+def home() -> Path:
     """A TOOLMAN_HOME with `TOOLCHAINS`, made once on this machine. Tests only read it."""
-    made = tools.CACHE / f"home-{_digest()}"
-    settings = {"TOOLMAN_HOME": str(made), "TOOLMAN_CACHE": str(tools.CACHE / "toolman")}
-    with tools.locked(made):
-        made.with_suffix(".lock").touch()
-        _sweep()
-        done = toolman("install", *TOOLCHAINS, env=settings)
-    assert done.code == 0, done.err
+    made = tools.CACHE / f"home-{tools.digest()}"
+    tools.install(made, *TOOLCHAINS)
     return made
 
 
@@ -145,19 +136,3 @@ def _activated(name: str, toolman: Runner, environ: dict[str, str]) -> dict[str,
         for variable, one in said["prepend"].items()
     }
     return environ | said["set"] | prepended
-
-
-def _sweep() -> None:
-    """Remove what no run of today uses; an older checkout's tests may be running now."""
-    for old in tools.CACHE.glob("home-*.lock"):
-        if time.time() - old.stat().st_mtime > _KEEP:
-            shutil.rmtree(old.with_suffix(""), ignore_errors=True)
-            old.unlink()
-
-
-def _digest() -> str:
-    """Changes with all that an installed tree depends on."""
-    files = [*CHECKOUT.glob("toolman/origins/*.py"), *CHECKOUT.glob("recipes/*.toml")]
-    files.append(CHECKOUT / "toolman/targets.toml")
-    text = b"".join(path.read_bytes() for path in sorted(files))
-    return hashlib.sha256(text).hexdigest()[:12]

