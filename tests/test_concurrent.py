@@ -104,6 +104,7 @@ def test_says_that_it_waits_and_goes_on_when_the_other_is_killed(machine: Machin
     ended(first)
     done = ended(second)
     assert done.code == 0, done.err
+    assert machine.names() == ["arm64-musl"]
     assert machine.leftovers() == []
 
 

@@ -76,7 +76,7 @@ def test_every_checkpoint_has_its_kill() -> None:
 def test_survives_a_kill_at(moment: str, words: tuple[str, ...], machine: Machine) -> None:
     if words != INSTALL:
         machine.install()
-        make_linkable(machine)
+        machine.make_linkable()
     kill_at(moment, machine.start(*words, env=parked_at(moment, machine)), machine)
 
     assert set(machine.names()) <= {"arm64-musl", "mine"}
@@ -227,13 +227,6 @@ def kill_at(moment: str, process: subprocess.Popen[str], machine: Machine) -> No
 def after(words: tuple[str, ...]) -> list[str]:
     """What is installed after `words`, given where arm64-musl was, and given again."""
     return {"uninstall": [], "link": ["arm64-musl", "mine"]}.get(words[0], ["arm64-musl"])
-
-
-def make_linkable(machine: Machine) -> None:
-    compiler = machine.directory / "linked/bin/aarch64-linux-gnu-gcc"
-    compiler.parent.mkdir(parents=True)
-    compiler.write_text(archive.compiler("aarch64-linux-gnu"))
-    compiler.chmod(0o755)
 
 
 def members(group: int) -> list[str]:

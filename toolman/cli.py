@@ -7,7 +7,7 @@ import difflib
 import importlib
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from toolman import __version__
@@ -50,7 +50,11 @@ examples:
 
 def entry() -> NoReturn:
     """The `toolman` command; the only place that exits."""
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    with suppress(OSError):
+        print(end="", flush=True)  # also where there is no stdout
+    # To take the interpreter apart would be a tenth of a short command's time.
+    os._exit(code)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -120,9 +124,11 @@ def _run(words: list[str]) -> int:
         reporter=_reporter(args),
     )
     if name not in _NO_SWEEP:
-        ctx.store.sweep()
+        from toolman import publish
+
+        publish.recover(ctx.store)
     code: int = args.module.run(args, ctx)
-    sys.stdout.flush()
+    print(end="", flush=True)
     return code
 
 

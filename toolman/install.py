@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from toolman import publish, store, toolchain
 from toolman.checkpoint import checkpoint
-from toolman.errors import InputError
+from toolman.errors import InputError, ToolmanError
 from toolman.request import LANGUAGES
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from toolman.context import Context
@@ -42,18 +44,17 @@ def ensure(request: Request, ctx: Context, origin: str | None = None) -> Result:
     """
     present = _present(request, ctx, origin)
     if present:
-        publish.publish(ctx.store)
+        if not publish.is_current(ctx.store):
+            publish.publish(ctx.store)
         return Result(toolchain=present, fresh=False)
     for directory in (ctx.paths.data, ctx.paths.cache):
         store.check_writable(directory)
     name = request.target.name
-    with ctx.store.lock(name, lambda: ctx.reporter.step(f"waiting for another toolman ({name})")):
+    with _locked(name, ctx), ctx.store.stage(name) as work:
         checkpoint("after-lock")
         present = _present(request, ctx, origin)
-        made = present or _make(_with_present(request, ctx), ctx, origin)
-        ctx.store.activate(made)
-        checkpoint("before-publish")
-        publish.publish(ctx.store)
+        made = present or _make(_with_present(request, ctx), ctx, origin, work)
+        _publish(made, present is None, ctx)
     return Result(toolchain=made, fresh=present is None)
 
 
@@ -77,15 +78,13 @@ def link(name: str, root: Path, ctx: Context) -> Toolchain:
 
     about = linked.describe(name, root, ctx.host)
     store.check_writable(ctx.paths.data)
-    with ctx.store.lock(name, lambda: None):
-        with ctx.store.stage(name) as work:
-            tree = work / "tree"
-            tree.mkdir()
-            toolchain.write(tree, about)
-            place = ctx.store.add(tree, about.entry)
+    with _locked(name, ctx), ctx.store.stage(name) as work:
+        tree = work / "tree"
+        tree.mkdir()
+        toolchain.write(tree, about)
+        place = ctx.store.add(tree, about.entry)
         made = toolchain.Toolchain(path=place, about=about)
-        ctx.store.activate(made)
-        publish.publish(ctx.store)
+        _publish(made, True, ctx)
     return made
 
 
@@ -95,14 +94,34 @@ def uninstall(name: str, ctx: Context) -> list[Toolchain]:
     Raises:
         InputError: there is none.
     """
-    with ctx.store.lock(name, lambda: ctx.reporter.step(f"waiting for another toolman ({name})")):
+    store.check_writable(ctx.paths.data)
+    with _locked(name, ctx), ExitStack() as graves:
         doomed = [one for one in ctx.store.toolchains() if one.name == name]
         for one in doomed:
-            ctx.store.remove(one.path, name)
+            graves.enter_context(ctx.store.removed(one.path, name))
         publish.publish(ctx.store)
     if not doomed:
         raise InputError(f"{name} is not installed", hint="see: toolman list")
     return doomed
+
+
+def _locked(name: str, ctx: Context) -> AbstractContextManager[None]:
+    def waiting() -> None:
+        ctx.reporter.step(f"waiting for another toolman ({name})")
+
+    return ctx.store.lock(name, waiting)
+
+
+def _publish(made: Toolchain, fresh: bool, ctx: Context) -> None:
+    """Put `made` in the user's reach; take it back, if it is fresh, where that cannot be done."""
+    checkpoint("before-publish")
+    try:
+        publish.publish(ctx.store, made)
+    except BaseException:
+        if fresh:
+            with ctx.store.removed(made.path, made.name), suppress(OSError, ToolmanError):
+                publish.publish(ctx.store)
+        raise
 
 
 def _present(request: Request, ctx: Context, origin: str | None) -> Toolchain | None:
@@ -122,28 +141,26 @@ def _with_present(request: Request, ctx: Context) -> Request:
     return replace(request, languages=tuple(one for one in LANGUAGES if one in every))
 
 
-def _make(request: Request, ctx: Context, origin: str | None) -> Toolchain:
+def _make(request: Request, ctx: Context, origin: str | None, work: Path) -> Toolchain:
     # A tenth of a second to import: kept off the path of what is installed already.
     from toolman import smoke
     from toolman.origins import distro
 
     chosen = _plan(request, ctx, origin)
     fetched = sum(deb.size for deb in chosen.missing)
-    store.check_space(ctx.paths.cache, fetched)
-    store.check_space(ctx.paths.data, distro.UNPACKED * sum(deb.size for deb in chosen.debs))
+    unpacked = distro.UNPACKED * sum(deb.size for deb in chosen.debs)
+    store.check_space({ctx.paths.cache: fetched, ctx.paths.data: unpacked})
     ctx.reporter.step(
         f"{request}: origin distro, {len(chosen.components)} packages of "
         f"{ctx.host.system}, {fetched / 1e6:.1f} MB to download"
     )
-    name = request.target.name
-    with ctx.store.stage(name) as work:
-        tree = work / "tree"
-        tree.mkdir()
-        about = distro.make(chosen, tree, ctx.reporter)
-        checkpoint("before-smoke")
-        smoke.test(toolchain.Toolchain(path=tree, about=about), work)
-        toolchain.write(tree, about)
-        place = ctx.store.add(tree, about.entry)
+    tree = work / "tree"
+    tree.mkdir()
+    about = distro.make(chosen, tree, ctx.reporter)
+    checkpoint("before-smoke")
+    smoke.test(toolchain.Toolchain(path=tree, about=about), work)
+    toolchain.write(tree, about)
+    place = ctx.store.add(tree, about.entry)
     return toolchain.Toolchain(path=place, about=about)
 
 

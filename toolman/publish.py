@@ -15,23 +15,25 @@ from __future__ import annotations
 
 import os
 import shlex
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolman import choose, environment, shell, store, target
 from toolman.checkpoint import checkpoint
-from toolman.target import LIBCS, Platform, Target
+from toolman.errors import ToolmanError
+from toolman.target import LIBCS, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from toolman.paths import Paths
     from toolman.store import Store
     from toolman.toolchain import Toolchain
 
 EXTENSIONS = {"sh": "sh", "bash": "sh", "zsh": "sh", "fish": "fish", "pwsh": "ps1"}
+_DATA = Path(__file__).parent / "data"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,15 +44,27 @@ class _Wanted:
     files: Mapping[Path, str]
 
 
-def publish(where: Store) -> None:
+def publish(where: Store, chosen: Toolchain | None = None) -> None:
     """Make shims and environment files say what the store holds.
 
-    Takes the lock only if something has to change, for most calls find all as it should be.
+    `chosen` becomes the toolchain that its name means: under the lock, for somebody else may
+    be writing what was right a moment ago.
     """
-    if is_current(where):
-        return
-    with where.lock("publish", lambda: None):
+    with where.lock("publish", lambda: None), ExitStack() as staged:
+        # A full disk must not keep `uninstall` from emptying it.
+        with suppress(OSError):
+            staged.enter_context(where.stage("publish"))
+        if chosen:
+            where.activate(chosen)
         _write(where)
+
+
+def recover(where: Store) -> None:
+    """Clean up after killed commands, and publish what they could not. Never fails."""
+    with suppress(OSError, ToolmanError):
+        if where.staged() and not is_current(where):
+            publish(where)
+    where.sweep()
 
 
 def is_current(where: Store) -> bool:
@@ -104,9 +118,10 @@ def _tool_links(chosen: Toolchain, paths: Paths) -> dict[Path, str]:
 def _environment_files(chosen: Toolchain, paths: Paths) -> dict[Path, str]:
     said = environment.statements(chosen, paths)
     saved = environment.saved_names()
+    dialects = {extension: dialect for dialect, extension in EXTENSIONS.items()}
     texts = {
-        paths.env / f"{chosen.name}.{extension}": shell.activate(name, said, save=saved)
-        for name, extension in EXTENSIONS.items()
+        paths.env / f"{chosen.name}.{extension}": shell.activate(dialect, said, save=saved)
+        for extension, dialect in dialects.items()
     }
     pkg_config = paths.shims / f"{environment.prefix(chosen)}-pkg-config"
     return {
@@ -129,17 +144,17 @@ def _pkg_config(chosen: Toolchain) -> str:
     )
 
 
-def _word_links(where: Store, active: Iterable[Toolchain]) -> dict[Path, str]:
+def _word_links(where: Store, active: Sequence[Toolchain]) -> dict[Path, str]:
     """`words/linux/arm64` → `../../arm64-musl.sh`: the answers that need no thought."""
     names = {one.name for one in active}
     words: dict[str, str] = {name: name for name in names}
-    for platform in target.platforms():
-        means: list[Target | Platform] = [Target(platform=platform, libc=libc) for libc in LIBCS]
-        for one in (*means, platform):
-            spellings = target.spellings(one)
-            name = choose.choose(spellings[0], where).name
-            if name in names:
-                words |= {word: name for word in spellings if word not in names}
+    for platform in {one.target.platform.docker: one.target.platform for one in active}.values():
+        both = [Target(platform=platform, libc=libc) for libc in LIBCS]
+        meant = choose.choose(platform.docker, where).name
+        spellings = {one.name: target.spellings(one) for one in both}
+        spellings[meant] = [*spellings[meant], *target.spellings(platform)]
+        for name in names.intersection(spellings):
+            words |= {word: name for word in spellings[name] if word not in names}
     base = where.paths.env / "words"
     return {
         base / f"{word}.sh": f"{'../' * (word.count('/') + 1)}{name}.sh"
@@ -148,7 +163,7 @@ def _word_links(where: Store, active: Iterable[Toolchain]) -> dict[Path, str]:
 
 
 def _script(name: str) -> str:
-    return resources.files("toolman").joinpath("data", name).read_text("utf-8")
+    return (_DATA / name).read_text("utf-8")
 
 
 def _files(directory: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import shutil
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LAST_LINES = 20
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,13 +101,26 @@ def check(
     Raises:
         BuildError: it failed; the message names the step and the command and ends in its
             last lines.
+        OSError: it found the disk full.
     """
     done = run(argv, env=env, cwd=cwd)
     if done.code == 0:
         return done.out
+    check_disk(done)
     command = shlex.join(str(word) for word in argv)
     lines = (done.out + done.err).strip().splitlines()[-_LAST_LINES:]
     raise BuildError("\n".join([f"{step} failed (exit {done.code}): {command}", *lines]))
+
+
+def check_disk(done: Finished) -> None:
+    """Say of a failed program what it says only in words: that the disk is full.
+
+    Raises:
+        OSError: it is.
+    """
+    for number in _FULL:
+        if os.strerror(number) in done.out + done.err:
+            raise OSError(number, os.strerror(number))
 
 
 def replace(argv: Sequence[str | Path], env: Mapping[str, str]) -> NoReturn:

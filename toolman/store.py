@@ -4,16 +4,21 @@ A tree is made in `staging/`, on the same file system, and enters the store by o
 after its data has been synced. So a kill at any moment leaves the store as it was, or with a
 complete new entry. Locks save double work and nothing else: two makers of one entry both
 finish, and the second finds the first one's tree in its place.
+
+Who changes something keeps a directory in `staging/` until all of it is done, the shims and
+environment files too. So what lies there unlocked tells that a command was killed.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
+import signal
 import stat
-from contextlib import contextmanager
+import sys
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -22,13 +27,16 @@ from toolman.checkpoint import checkpoint
 from toolman.errors import InputError, ToolmanError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from toolman.paths import Paths
     from toolman.toolchain import Toolchain
 
 _PATIENCE = 1.0  # seconds before saying that another toolman is at work
+_LEFT = 60.0  # seconds after which nobody is writing a temporary file any more
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_ELSEWHERE = "free some space, or set TOOLMAN_HOME and TOOLMAN_CACHE to another disk"
 
 
 @dataclass(frozen=True)
@@ -54,13 +62,12 @@ class Store:
         """The toolchain that `name` means now."""
         if "/" in name:
             return None
-        link = self.paths.active / name
-        if link.is_symlink():
-            found = toolchain.read(link.parent / link.readlink())
+        with suppress(OSError):
+            found = toolchain.read(self.paths.active / (self.paths.active / name).readlink())
             if found:
                 return replace(found, path=self.paths.store / found.path.name)
         named = [one for one in self.toolchains() if one.name == name]
-        return max(named, key=lambda one: one.path.stat().st_mtime, default=None)
+        return max(named, key=lambda one: _changed(one.path), default=None)
 
     def activate(self, chosen: Toolchain) -> None:
         """Make `chosen` the toolchain that its name means."""
@@ -69,12 +76,8 @@ class Store:
     @contextmanager
     def stage(self, name: str) -> Iterator[Path]:
         """An empty directory to make something in; gone afterwards. Hold `lock(name)`."""
-        work = self.paths.staging / f"{name}.{secrets.token_hex(4)}"
-        work.mkdir(parents=True)
-        try:
+        with stage(self.paths.staging, name) as work:
             yield work
-        finally:
-            remove_tree(work)
 
     def add(self, tree: Path, entry: str) -> Path:
         """Move the finished `tree` into the store as `entry`; its place there.
@@ -96,20 +99,75 @@ class Store:
         checkpoint("after-rename")
         return place
 
-    def remove(self, entry: Path, name: str) -> None:
-        """Take `entry` out of the store by one rename, then delete it. Hold `lock(name)`."""
+    @contextmanager
+    def removed(self, entry: Path, name: str) -> Iterator[None]:
+        """Take `entry` out of the store by one rename; it is deleted after the block.
+
+        Takes no space, so that a full disk can be emptied. Hold `lock(name)`.
+        """
         self.paths.staging.mkdir(parents=True, exist_ok=True)
-        grave = self.paths.staging / f"{name}.{secrets.token_hex(4)}"
+        grave = self.paths.staging / f"{name}.{_unique()}"
         entry.rename(grave)
         checkpoint("after-unlink")
-        remove_tree(grave)
+        try:
+            yield
+        finally:
+            remove_tree(grave)
 
     @contextmanager
     def lock(self, name: str, waiting: Callable[[], None]) -> Iterator[None]:
-        """Be the only one who makes or removes `name`; `waiting` is called if that takes long."""
-        import filelock  # 45 ms: kept off the read commands
+        """Be the only one who makes or removes `name`; see `locked`.
 
-        lock = self._lock(name)
+        Raises:
+            ToolmanError: a disk is full.
+        """
+        with locked(self.paths.locks, name, waiting):
+            try:
+                yield
+            except OSError as error:
+                if error.errno not in _FULL:
+                    raise
+                raise self._full() from error
+
+    def staged(self) -> list[Path]:
+        """What is under way, or was when a command was killed."""
+        return _below(self.paths.staging)
+
+    def sweep(self) -> None:
+        """Delete what killed commands left. Never fails, never waits."""
+        _sweep(self.paths.staging, self.paths.locks)
+        _sweep(self.paths.cache / "staging", self.paths.cache / "locks")
+        for path in self.paths.data.glob(".*"):
+            if _changed(path) < time.time() - _LEFT:
+                with suppress(OSError):
+                    path.unlink()
+
+    def _full(self) -> ToolmanError:
+        directory = min((self.paths.data, self.paths.cache), key=_free)
+        return ToolmanError(f"the disk of {directory} is full", hint=_ELSEWHERE)
+
+
+@contextmanager
+def stage(staging: Path, name: str) -> Iterator[Path]:
+    """An empty directory below `staging`; gone afterwards. Hold the lock `name`."""
+    work = staging / f"{name}.{_unique()}"
+    work.mkdir(parents=True)
+    try:
+        yield work
+    finally:
+        remove_tree(work)
+
+
+@contextmanager
+def locked(locks: Path, name: str, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock `name` in `locks`; `waiting` is called if that takes long.
+
+    A SIGTERM or SIGHUP meanwhile unwinds, as Ctrl-C does, so that nothing is left behind.
+    """
+    import filelock  # 45 ms: kept off the read commands
+
+    lock = _lock(locks, name)
+    with _unwinding():
         try:
             lock.acquire(timeout=_PATIENCE)
         except filelock.Timeout:
@@ -120,31 +178,43 @@ class Store:
         finally:
             lock.release()
 
-    def sweep(self) -> None:
-        """Delete what killed commands left in `staging`. Never fails, never waits."""
-        try:
-            leftovers = list(self.paths.staging.iterdir())
-        except OSError:
-            return
-        for work in leftovers:
-            self._sweep_one(work)
 
-    def _sweep_one(self, work: Path) -> None:
-        import filelock
+def _lock(locks: Path, name: str) -> filelock.BaseFileLock:  # type: ignore[name-defined] # noqa: F821
+    import filelock
 
-        lock = self._lock(work.name.rpartition(".")[0])
-        try:
-            with lock.acquire(blocking=False):
-                remove_tree(work)
-        except (filelock.Timeout, OSError):
-            return
+    locks.mkdir(parents=True, exist_ok=True)
+    return filelock.FileLock(locks / f"{name}.lock", fallback_to_soft=False)
 
-    def _lock(self, name: str) -> filelock.BaseFileLock:  # type: ignore[name-defined] # noqa: F821
-        import filelock
 
-        self.paths.locks.mkdir(parents=True, exist_ok=True)
-        path = self.paths.locks / f"{name}.lock"
-        return filelock.FileLock(path, fallback_to_soft=False)
+def _sweep(staging: Path, locks: Path) -> None:
+    for work in _below(staging):
+        name = work.name.rpartition(".")[0]
+        with suppress(OSError), _lock(locks, name).acquire(blocking=False):
+            remove_tree(work)
+
+
+def _below(directory: Path) -> list[Path]:
+    try:
+        return sorted(directory.iterdir())
+    except OSError:
+        return []
+
+
+@contextmanager
+def _unwinding() -> Iterator[None]:
+    def end(number: int, _: object) -> None:
+        sys.exit(128 + number)
+
+    # Who ignores SIGHUP, as under nohup, goes on ignoring it.
+    both = (signal.SIGTERM, signal.SIGHUP)
+    changed = [number for number in both if signal.getsignal(number) is signal.SIG_DFL]
+    for number in changed:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in changed:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def link(path: Path, to: str) -> None:
@@ -152,7 +222,7 @@ def link(path: Path, to: str) -> None:
     if links_to(path, to):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    fresh = path.with_name(f".{path.name}.{_unique()}")
     fresh.symlink_to(to)
     fresh.replace(path)
 
@@ -162,14 +232,14 @@ def write(path: Path, text: str, mode: int = 0o644) -> None:
     if holds(path, text):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    fresh = path.with_name(f".{path.name}.{_unique()}")
     try:
         fresh.write_bytes(_bytes(text))
         fresh.chmod(mode)
         fresh.replace(path)
-    except OSError:
+    except OSError as error:
         fresh.unlink(missing_ok=True)
-        raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def append(path: str, text: str) -> None:
@@ -206,18 +276,21 @@ def remove_tree(path: Path) -> None:
         shutil.rmtree(path, onerror=_make_writable)
 
 
-def check_space(directory: Path, needed: int) -> None:
-    """Refuse before the first byte if fewer than `needed` bytes are free.
+def check_space(needed: Mapping[Path, int]) -> None:
+    """Refuse before the first byte if a directory has fewer than the `needed` bytes free.
 
     Raises:
         ToolmanError: too little space.
     """
-    free = shutil.disk_usage(directory).free
-    if free < needed:
-        raise ToolmanError(
-            f"{directory} has {free / 1e6:.0f} MB free, {needed / 1e6:.0f} MB are needed",
-            hint="free some space, or set TOOLMAN_HOME to another disk",
-        )
+    disks: dict[int, int] = {}
+    for directory, size in needed.items():
+        disk = directory.stat().st_dev
+        disks[disk] = disks.get(disk, 0) + size
+        if _free(directory) < disks[disk]:
+            free, wanted = _free(directory) / 1e6, disks[disk] / 1e6
+            raise ToolmanError(
+                f"{directory} has {free:.1f} MB free, {wanted:.1f} MB are needed", hint=_ELSEWHERE
+            )
 
 
 def check_writable(directory: Path) -> None:
@@ -226,16 +299,36 @@ def check_writable(directory: Path) -> None:
     Raises:
         InputError: it cannot be made or written.
     """
+    import tempfile  # 5 ms: kept off the read commands
+
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        probe = directory / f".{secrets.token_hex(4)}"
-        probe.touch()
-        probe.unlink()
+        # A file without a name: a kill leaves nothing.
+        with tempfile.TemporaryFile(dir=directory):
+            pass
     except OSError as error:
+        if error.errno in _FULL:
+            return  # it can be written; `check_space` tells whether there is enough
         raise InputError(
             f"cannot write {directory}: {error.strerror}",
-            hint="correct its permissions, or set TOOLMAN_HOME to another directory",
+            hint="correct its permissions, or set TOOLMAN_HOME and TOOLMAN_CACHE to others",
         ) from error
+
+
+def _unique() -> str:
+    return os.urandom(4).hex()  # the module `secrets` takes 5 ms to import
+
+
+def _free(directory: Path) -> int:
+    return shutil.disk_usage(directory).free
+
+
+def _changed(path: Path) -> float:
+    """When `path` was changed; long ago if it is no more."""
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _make_readonly(tree: Path) -> None:

@@ -5,6 +5,7 @@ State is private, so neither the host's package database nor its architectures c
     <cache>/apt/debs/              downloaded packages, kept
     <cache>/apt/<architecture>/    lists of an architecture that the host does not have
     <cache>/apt/*.bin              apt's own index of the lists
+    <cache>/staging/  locks/       downloads under way
 
 The mirror is read from the host's settings and written nowhere but into copies of them.
 apt checks the signatures of the lists; the digest of each package, as the signed lists state
@@ -17,24 +18,29 @@ import re
 import shutil
 import time
 import urllib.parse
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolman import run
+from toolman import run, store
+from toolman.checkpoint import checkpoint
+from toolman.digest import sha256
 from toolman.errors import InputError, IntegrityError, NetworkError, ToolmanError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from toolman.host import Host
     from toolman.report import Reporter
 
 MAX_AGE = 24 * 3600  # seconds that lists are used before they are fetched again
 
+_HELPER = "/usr/lib/apt/apt-helper"  # of the package apt; not on PATH
 _URI = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})$")
 _ABSENT = ("Unable to locate package", "has no installation candidate", "unmet dependencies")
-_UNSIGNED = ("is not signed", "NO_PUBKEY", "GPG error", "not available", "invalid signature")
+_UNSIGNED = ("is not signed", "NO_PUBKEY", "GPG error", "invalid signature")
+_NETWORK = ("Failed to fetch", "Unable to fetch", "failed to download", "Release file")
 _FORGED = ("Hash Sum mismatch", "unexpected size", *_UNSIGNED)
 
 
@@ -53,14 +59,10 @@ class Deb:
     name: str
     version: str
     architecture: str
+    uri: str
     file: str
     size: int
     sha256: str
-
-    @property
-    def spec(self) -> str:
-        """What names precisely this package to apt."""
-        return f"{self.name}:{self.architecture}={self.version}".replace(":all=", "=")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,26 +91,63 @@ class Archive:
                 return self._resolve(packages, [])
             except ToolmanError:
                 reporter.detail("the host's package lists do not suffice")
-        trouble = None if self._is_fresh() else self._update(reporter)
-        try:
-            return self._resolve(packages, self._private_options())
-        except AbsentError:
-            if trouble:
-                raise trouble from None
-            raise
+        with self.alone(reporter):
+            trouble = None if self._is_fresh() else self._update(reporter)
+            try:
+                return self._resolve(packages, self._private_options())
+            except AbsentError:
+                if trouble:
+                    raise trouble from None
+                raise
 
     def refresh(self, reporter: Reporter) -> None:
         """Fetch the lists again: they name packages that the archive no longer has."""
-        trouble = self._update(reporter)
+        with self.alone(reporter):
+            trouble = self._update(reporter)
         if trouble:
             raise trouble
 
-    def fetch(self, debs: Sequence[Deb]) -> run.Running:
-        """Start to download `debs` into `self.debs`; each file appears when it is complete."""
-        self.debs.mkdir(parents=True, exist_ok=True)
-        options = self._private_options() if self._lists().exists() else []
-        specs = [deb.spec for deb in debs]
-        return run.start(["apt-get", *self._common(), *options, "download", *specs], cwd=self.debs)
+    @contextmanager
+    def alone(self, reporter: Reporter) -> Iterator[None]:
+        """Be the only toolman that fetches: apt would refuse, or fetch the same bytes twice."""
+
+        def waiting() -> None:
+            reporter.step("waiting for another toolman (downloads)")
+
+        with store.locked(self.cache / "locks", "apt", waiting):
+            yield
+
+    def has(self, deb: Deb) -> bool:
+        """Whether `deb` is downloaded and what the lists state, for a file on disk can rot."""
+        try:
+            return sha256(self.debs / deb.file) == deb.sha256
+        except OSError:
+            return False
+
+    @contextmanager
+    def fetch(self, debs: Sequence[Deb]) -> Iterator[tuple[Path, run.Running]]:
+        """Start to download `debs` into a directory of its own, where the files grow.
+
+        Not into `self.debs`, for an apt-get whose toolman was killed goes on for a while.
+        """
+        # `apt-get download` would read all the lists again.
+        words = [_HELPER, *self._common(), "download-file"]
+        for deb in debs:
+            words += [deb.uri, deb.file, f"SHA256:{deb.sha256}"]
+        with (
+            store.stage(self.cache / "staging", "apt") as into,
+            run.start(words, cwd=into) as process,
+        ):
+            yield into, process
+
+    def keep(self, package: Path) -> None:
+        """Put a verified package where `has` finds it, in one step; apt may not be done with it."""
+        kept = package.with_suffix(".kept")
+        try:
+            kept.hardlink_to(package)
+        except OSError:  # not every file system has hard links
+            shutil.copy2(package, kept)
+        kept.replace(self.debs / package.name)
 
     def _resolve(self, packages: Sequence[str], options: Sequence[str]) -> list[Deb]:
         words = ["--print-uris", "--yes", "--no-install-recommends", "install", *packages]
@@ -176,6 +215,7 @@ class Archive:
         reporter.step("fetching the package lists of the host's archive")
         self._seed()
         done = run.run(["apt-get", *self._common(), *self._private_options(), "update"])
+        checkpoint("after-lists")
         if not done.code and "\nErr:" not in done.out:
             self._stamp.touch()
             return None
@@ -192,13 +232,20 @@ class Archive:
         sources = lists.parent / "sources"
         shutil.rmtree(sources, ignore_errors=True)
         sources.mkdir()
-        for number, path in enumerate(_source_files()):
-            text = _official(path, self.host.codename)
+        found = {path: _official(path, self.host.codename) for path in _source_files()}
+        if not any(text.strip() for text in found.values()):
+            message = f"apt's sources name no archive of {self.host.codename or self.host.system}"
+            raise InputError(message, hint="see: /etc/apt/sources.list, and sources.list.d beside")
+        for number, (path, text) in enumerate(found.items()):
             (sources / f"{number}{path.suffix}").write_text(text, "utf-8")
         host_lists = self._host_lists()
         for path in host_lists:
             if not (lists / path.name).exists():
-                shutil.copy2(path, lists / path.name)
+                # A half of a list would pass for the whole: apt does not look at it again.
+                part = lists / "partial" / path.name
+                shutil.copy2(path, part)
+                checkpoint("mid-seed")
+                part.replace(lists / path.name)
 
     def _host_lists(self) -> list[Path]:
         where = Path(_setting("Dir::State::lists/d"))
@@ -209,19 +256,30 @@ class Archive:
 
 
 def failure(command: str, done: run.Finished, forged: Sequence[str] = _FORGED) -> ToolmanError:
-    """What a failed apt-get means for the user; `forged` are the words for wrong bytes."""
+    """What a failed apt-get means for the user; `forged` are the words for wrong bytes.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    run.check_disk(done)
     said = [line for line in (done.err + done.out).splitlines() if line.startswith(("E:", "Err:"))]
     text = said[0].removeprefix("E:").strip() if said else f"exit {done.code}"
     everything = done.out + done.err
-    if "404 " in everything:
-        return StaleError(f"{command}: {text}", hint="the package lists are too old: try again")
     if any(word in everything for word in forged):
         return IntegrityError(f"{command}: {text}", hint="the mirror or the cache is damaged")
     if any(word in everything for word in _ABSENT):
         return AbsentError(f"the host's archive lacks it ({text})")
-    if "Unable to fetch" in everything or "Failed to fetch" in everything or said[:1]:
+    if "\nErr:" in everything or any(word in everything for word in _NETWORK):
         return NetworkError(f"{command}: {text}", hint="check the network and apt's sources")
     return ToolmanError(f"{command} failed: {text}")
+
+
+def download_failure(done: run.Finished) -> ToolmanError:
+    """The same of `apt-get download`, where a file that is gone tells of lists that are old."""
+    found = failure("apt-get download", done)
+    if "  404  " in done.out + done.err:
+        return StaleError(str(found), hint="the package lists are too old: try again")
+    return found
 
 
 def available() -> bool:
@@ -236,6 +294,7 @@ def _deb(match: re.Match[str]) -> Deb:
         name=name,
         version=urllib.parse.unquote(version),
         architecture=architecture,
+        uri=match["uri"],
         file=match["file"],
         size=int(match["size"]),
         sha256=match["sha256"],

@@ -19,6 +19,7 @@ from toolman.checkpoint import checkpoint
 from toolman.digest import sha256
 from toolman.errors import IntegrityError
 from toolman.origins import apt, finish
+from toolman.store import remove_tree
 from toolman.toolchain import Component, Description
 
 if TYPE_CHECKING:
@@ -117,11 +118,15 @@ def make(chosen: Plan, into: Path, reporter: Reporter) -> Description:
     """
     trees = finish.Trees(tree=into, aside=into.parent / "aside")
     try:
-        unpack(chosen.archive, chosen.debs, lambda deb: _place(chosen, trees, deb), reporter)
+        _unpack_into(trees, chosen, reporter)
     except apt.StaleError:
         chosen.archive.refresh(reporter)
         chosen = plan(chosen.request, chosen.host, chosen.archive.cache, reporter)
-        unpack(chosen.archive, chosen.debs, lambda deb: _place(chosen, trees, deb), reporter)
+        # Some of the old packages are in there already.
+        remove_tree(trees.aside)
+        remove_tree(into)
+        into.mkdir()
+        _unpack_into(trees, chosen, reporter)
     checkpoint("after-unpack")
     reporter.step("finishing the tree")
     finished = finish.finish(trees, chosen.request.target, chosen.host)
@@ -150,13 +155,21 @@ def unpack(
     """
     with ThreadPoolExecutor(_UNPACKERS) as pool:
         work = []
-        for deb in _verified(archive, debs, reporter):
-            into = place(deb)
-            into.mkdir(parents=True, exist_ok=True)
-            argv: list[str | Path] = ["dpkg-deb", "--extract", archive.debs / deb.file, into]
-            work.append(pool.submit(run.check, f"unpacking {deb.file}", argv))
-        for one in work:
-            one.result()
+        try:
+            for deb in _verified(archive, debs, reporter):
+                into = place(deb)
+                into.mkdir(parents=True, exist_ok=True)
+                argv: list[str | Path] = ["dpkg-deb", "--extract", archive.debs / deb.file, into]
+                work.append(pool.submit(run.check, f"unpacking {deb.file}", argv))
+            for one in work:
+                one.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _unpack_into(trees: finish.Trees, chosen: Plan, reporter: Reporter) -> None:
+    unpack(chosen.archive, chosen.debs, lambda deb: _place(chosen, trees, deb), reporter)
 
 
 def _row(request: Request, host: Host) -> dict[str, list[str]]:
@@ -203,27 +216,39 @@ def _verified(archive: Archive, debs: Sequence[Deb], reporter: Reporter) -> Iter
     """Each of `debs` as soon as its file is there with the right digest."""
     missing = []
     for deb in debs:
-        package = archive.debs / deb.file
-        if package.exists() and sha256(package) == deb.sha256:
+        if archive.has(deb):
             yield deb
         else:
-            package.unlink(missing_ok=True)
             missing.append(deb)
     if not missing:
         return
-    total = sum(deb.size for deb in missing)
-    with reporter.bar("downloading", total) as advance, archive.fetch(missing) as process:
-        for deb in _arriving(archive, missing, process):
-            advance(deb.size)
-            yield deb
+    with archive.alone(reporter):
+        # Another toolman may have fetched them meanwhile.
+        fetched = [deb for deb in missing if archive.has(deb)]
+        yield from fetched
+        yield from _downloaded(archive, [deb for deb in missing if deb not in fetched], reporter)
     checkpoint("after-download")
 
 
-def _arriving(archive: Archive, debs: Sequence[Deb], process: run.Running) -> Iterator[Deb]:
+def _downloaded(archive: Archive, debs: Sequence[Deb], reporter: Reporter) -> Iterator[Deb]:
+    if not debs:
+        return
+    total = sum(deb.size for deb in debs)
+    with (
+        reporter.bar("downloading", total) as advance,
+        archive.fetch(debs) as (into, process),
+    ):
+        for deb in _arriving(into, debs, process):
+            archive.keep(into / deb.file)
+            advance(deb.size)
+            yield deb
+
+
+def _arriving(into: Path, debs: Sequence[Deb], process: run.Running) -> Iterator[Deb]:
     waiting = list(debs)
     while waiting:
         ended = process.ended()
-        arrived = [deb for deb in waiting if _complete(archive, deb)]
+        arrived = [deb for deb in waiting if _complete(into / deb.file, deb)]
         for deb in arrived:
             waiting.remove(deb)
             yield deb
@@ -232,11 +257,10 @@ def _arriving(archive: Archive, debs: Sequence[Deb], process: run.Running) -> It
         time.sleep(_POLL)
     done = process.finish()
     if waiting or done.code:
-        raise apt.failure("apt-get download", done)
+        raise apt.download_failure(done)
 
 
-def _complete(archive: Archive, deb: Deb) -> bool:
-    package = archive.debs / deb.file
+def _complete(package: Path, deb: Deb) -> bool:
     try:
         if package.stat().st_size < deb.size:
             return False
@@ -244,7 +268,6 @@ def _complete(archive: Archive, deb: Deb) -> bool:
         return False
     if sha256(package) == deb.sha256:
         return True
-    package.unlink()
     raise IntegrityError(
         f"{deb.file} is not what the archive's signed list states: sha256 {deb.sha256}",
         hint="the mirror is damaged, or somebody changes packages on the way",

@@ -17,7 +17,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from toolman import elf, run
@@ -38,6 +40,7 @@ _FOR_GLIBC = ("lib*san*", "libgomp*", "libitm*", "libgcc_s.so*", "libstdc++*", "
 # C code on musl's 128 KiB thread stacks crashes where glibc's 8 MiB carry it (go.md, 3.4).
 _STACK = 8 << 20
 _ALIASES = {"cc": "gcc", "c++": "g++"}
+_PATCHERS = 2  # each reads and writes a whole file
 
 _SPECS = """\
 *self_spec:
@@ -167,7 +170,7 @@ def _lay_target(unpacked: Path, sysroot: Path, target: Target) -> None:
 
 def _merge(source: Path, into: Path) -> None:
     if source.is_dir():
-        shutil.copytree(source, into, symlinks=True, dirs_exist_ok=True)
+        shutil.copytree(source, into, symlinks=True, dirs_exist_ok=True, copy_function=os.replace)
 
 
 def _tool_directory(tree: Path, triple: str) -> None:
@@ -183,11 +186,12 @@ def _tool_directory(tree: Path, triple: str) -> None:
 
 
 def _relative_scripts(directory: Path) -> None:
-    for path in directory.glob("*.so"):
+    # libm.a is one too, where glibc has a libmvec.
+    for path in (*directory.glob("*.so"), *directory.glob("*.a")):
         if path.is_symlink() or path.stat().st_size > 4096:
             continue
         text = path.read_text("utf-8", "replace")
-        if "GROUP" in text or "INPUT" in text:
+        if "GNU ld script" in text:
             path.write_text(re.sub(r"(?<=[\s(])/\S+/", "", text), "utf-8")
 
 
@@ -206,6 +210,7 @@ def _set_rpaths(trees: Trees, host: Host) -> None:
         return
     libraries = {path.name for path in directory.iterdir()}
     patchelf = trees.helpers / "usr/bin/patchelf"
+    commands: dict[int, list[str | Path]] = {}  # by inode: two names may be one file
     for path in _programs(trees.tree):
         try:
             needed = elf.inspect(path).needed
@@ -214,7 +219,10 @@ def _set_rpaths(trees: Trees, host: Host) -> None:
         if libraries.intersection(needed):
             up = len(path.relative_to(trees.tree / "usr").parts) - 1
             rpath = "/".join(["$ORIGIN", *[".."] * up, "lib", directory.name])
-            run.check("patchelf", [patchelf, "--force-rpath", "--set-rpath", rpath, path])
+            command: list[str | Path] = [patchelf, "--force-rpath", "--set-rpath", rpath, path]
+            commands[path.stat().st_ino] = command
+    with ThreadPoolExecutor(_PATCHERS) as pool:
+        list(pool.map(partial(run.check, "patchelf"), commands.values()))
 
 
 def _programs(tree: Path) -> Iterator[Path]:
