@@ -524,9 +524,11 @@ Acquire::http::Timeout "1";
     def store(self) -> Store:
         return Store(Paths(data=self.data, cache=self.cache))
 
-    def names(self) -> list[str]:
-        """What is installed; each of it must be complete."""
+    def installed(self) -> list[str]:
+        """What is installed: all of it must be complete, and nothing else be left behind."""
         rows = self.listed()
+        assert self.litter() == []
+        assert self._entries() == {Path(row["path"]).name for row in rows}
         for row in rows:
             below = self.view(row["root"] or row["path"])
             compiler = next(path for path in below.glob("**/bin/*-gcc*") if path.is_file())
@@ -539,15 +541,16 @@ Acquire::http::Timeout "1";
         """Whether shims and environment files say what the store holds."""
         return publish.is_current(self.store)
 
-    def leftovers(self) -> list[str]:
-        """What no command should leave behind."""
+    def litter(self) -> list[str]:
+        """What a command must take away at its end, or where it is killed the next one."""
         data, cache = self.view(self.data), self.view(self.cache)
         staged = {*data.glob("staging/*"), *cache.glob("staging/*")}
         temporary = {*data.glob("**/.*"), *cache.glob("**/.*")}
         temporary -= {path for path in temporary if "store" in path.parts}
-        known = {data / "store" / Path(row["path"]).name for row in self.listed()}
-        unknown = {*data.glob("store/*")} - known
-        return sorted(map(str, staged | temporary | unknown))
+        return sorted(map(str, staged | temporary))
+
+    def _entries(self) -> set[str]:
+        return {path.name for path in self.view(self.data).glob("store/*")}
 
 
 def ended(process: subprocess.Popen[str]) -> Done:

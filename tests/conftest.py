@@ -56,6 +56,12 @@ def isolated(home: Path) -> dict[str, str]:
     return {**kept, "PATH": tools.path(), "HOME": str(home), "TMPDIR": str(home / "tmp")}
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _path() -> None:
+    """For the fixtures that are made before any test is isolated."""
+    os.environ["PATH"] = tools.path()
+
+
 @pytest.fixture(autouse=True)
 def _isolation(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = isolated(tmp_path_factory.mktemp("home"))

@@ -43,8 +43,7 @@ def test_one_of_many_installs_downloads(machine: Machine, server: Server) -> Non
     assert len(server.debs_seen()) == len(set(server.debs_seen())) == 7
     assert server.seen.count("InRelease") == 1
     assert len(list(machine.data.glob("store/*"))) == 1
-    assert machine.names() == ["arm64-musl"]
-    assert machine.leftovers() == []
+    assert machine.installed() == ["arm64-musl"]
     assert machine.is_published()
 
 
@@ -55,8 +54,7 @@ def test_installs_of_several_targets_share_what_they_fetch(
     done = [ended(one) for one in running]
     assert [one.code for one in done] == [0] * len(running), [one.err for one in done]
     assert len(server.debs_seen()) == len(set(server.debs_seen()))
-    assert machine.names() == sorted(TARGETS)
-    assert machine.leftovers() == []
+    assert machine.installed() == sorted(TARGETS)
     assert machine.is_published()
 
 
@@ -81,11 +79,10 @@ def test_commands_of_all_kinds_at_once_lose_nothing(machine: Machine) -> None:
     for user in users:
         user.join()
     assert wrong == []
-    assert set(machine.names()) <= set(TARGETS)
-    assert machine.leftovers() == []
+    assert set(machine.installed()) <= set(TARGETS)
     assert machine.is_published()
     machine.install(*TARGETS)
-    assert machine.names() == sorted(TARGETS)
+    assert machine.installed() == sorted(TARGETS)
     assert machine.is_published()
 
 
@@ -104,8 +101,7 @@ def test_says_that_it_waits_and_goes_on_when_the_other_is_killed(machine: Machin
     ended(first)
     done = ended(second)
     assert done.code == 0, done.err
-    assert machine.names() == ["arm64-musl"]
-    assert machine.leftovers() == []
+    assert machine.installed() == ["arm64-musl"]
 
 
 def test_readers_do_not_wait(machine: Machine) -> None:
@@ -114,7 +110,7 @@ def test_readers_do_not_wait(machine: Machine) -> None:
     env = {"TOOLMAN_TEST_CHECKPOINT": "after-unlink", "TOOLMAN_TEST_MARKER": str(marker)}
     first = machine.start("uninstall", "arm64-musl", env=env)
     wait_for(marker.exists, "the uninstall")
-    assert machine.names() == []
+    assert machine.listed() == []
     done = machine.toolman("env", "arm64-musl")
     assert (done.code, done.out, "waiting" in done.err) == (2, "false;\n", False)
     kill_group(first)

@@ -86,8 +86,8 @@ def fails(machine: Machine, code: int, *says: str, target: str = "arm64-musl") -
     assert "Traceback" not in done.err
     error = done.err[done.err.index("error:") :]
     assert [one for one in says if one not in error] == [], done.err
-    assert machine.names() == []
-    assert machine.leftovers() == []
+    assert machine.litter() == []
+    assert machine.installed() == []
     return done
 
 
@@ -110,7 +110,7 @@ def test_needs_no_network_for_what_is_downloaded(machine: Machine, server: Serve
     machine.forget(cache=False)
     server.stop()
     machine.install()
-    assert machine.names() == ["arm64-musl"]
+    assert machine.installed() == ["arm64-musl"]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_bad_download_fails_and_the_next_succeeds(
     fails(machine, code, "musl-dev")
     server.rules.clear()
     machine.install()
-    assert machine.names() == ["arm64-musl"]
+    assert machine.installed() == ["arm64-musl"]
 
 
 @pytest.mark.parametrize("name", ["flipped", "shorter", "cut", "reset", "500", "404"])
@@ -147,7 +147,7 @@ def test_bad_lists_fail_and_the_next_install_succeeds(
     fails(machine, 3)
     server.rules.clear()
     machine.install()
-    assert machine.names() == ["arm64-musl"]
+    assert machine.installed() == ["arm64-musl"]
 
 
 def test_fetches_again_what_has_rotten_in_the_cache(machine: Machine, server: Server) -> None:
@@ -160,8 +160,7 @@ def test_fetches_again_what_has_rotten_in_the_cache(machine: Machine, server: Se
     server.seen.clear()
     machine.install()
     assert server.seen == [rotten.name]
-    assert machine.names() == ["arm64-musl"]
-    assert machine.leftovers() == []
+    assert machine.installed() == ["arm64-musl"]
 
 
 # The archive's lists
@@ -174,20 +173,23 @@ def test_refreshes_lists_that_are_older_than_the_archive(tmp_path: Path) -> None
         machine.fetch_host_lists()
         machine.install("arm64-musl", "arm64-gnu")
         machine.forget(cache=False)
-        _release(changing, "gcc-12-aarch64-linux-gnu", "12.2.0-2")
+        _release(changing, "gcc-12-aarch64-linux-gnu", "neon.h", "sve.h")
+        _release(changing, "binutils-aarch64-linux-gnu", "-as", "-gprof")
         for name in ("arm64-musl", "arm64-gnu"):
             assert "12.2.0-1" in _component(machine, name, "gcc-12-aarch64-linux-gnu")
-        shutil.rmtree(machine.cache / "apt/debs")
+        # Of the two, the lists now name one that is gone, and one that is still in the cache.
+        next(machine.cache.glob("apt/debs/gcc-12-aarch64-*")).unlink()
         done = machine.install("arm64-musl", "arm64-gnu")
         assert done.errors == []
         for name in ("arm64-musl", "arm64-gnu"):
             shown = json.loads(machine.toolman("show", name, "--json").out)
             versions = {one["name"]: one["version"] for one in shown["components"]}
             assert versions["gcc-12-aarch64-linux-gnu"] == "12.2.0-2"
-            # Of the old package nothing is left, though some were unpacked before it failed.
-            assert not list(Path(shown["path"]).glob("**/arm_neon.h"))
+            assert versions["binutils-aarch64-linux-gnu"] == "12.2.0-2"
             assert list(Path(shown["path"]).glob("**/arm_sve.h"))
-        assert machine.leftovers() == []
+            assert list(Path(shown["path"]).glob("**/*-gprof"))
+            assert not list(Path(shown["path"]).glob("**/*-gnu-as")), "left of the old package"
+        assert machine.installed() == ["arm64-gnu", "arm64-musl"]
 
 
 def test_refuses_lists_without_a_signature(tmp_path: Path, server: Server) -> None:
@@ -220,7 +222,7 @@ def test_goes_on_without_a_suite_that_it_does_not_need(machine: Machine, server:
     assert "warning: " in done.err
     assert f"{SUITE}-updates" in done.err
     assert done.errors == []
-    assert machine.names() == ["arm64-musl"]
+    assert machine.installed() == ["arm64-musl"]
 
 
 def test_names_the_suite_that_it_would_have_needed(machine: Machine, server: Server) -> None:
@@ -415,7 +417,7 @@ def test_says_that_the_disk_has_become_full(machine: Machine, server: Server) ->
         filler.unlink()
         server.rules.clear()
         machine.install()
-        assert machine.names() == ["arm64-musl"]
+        assert machine.installed() == ["arm64-musl"]
 
 
 def test_a_full_disk_can_be_emptied(machine: Machine) -> None:
@@ -428,8 +430,8 @@ def test_a_full_disk_can_be_emptied(machine: Machine) -> None:
         assert (done.code, len(done.errors)) == (1, 1), done.err
         done = machine.toolman("uninstall", "arm64-musl")
         assert (done.code, done.errors) == (0, []), done.err
-        assert machine.names() == ["arm64-gnu"]
-        assert machine.leftovers() == []
+        assert machine.litter() == []
+        assert machine.installed() == ["arm64-gnu"]
 
 
 def test_counts_what_is_needed_on_one_disk_together(tmp_path: Path) -> None:
@@ -438,7 +440,7 @@ def test_counts_what_is_needed_on_one_disk_together(tmp_path: Path) -> None:
         name="musl-dev",
         architecture="arm64",
         depends="musl",
-        files={**packages[-2].files, "usr/lib/big": os.urandom(MEGABYTE).decode("latin-1")},
+        files={**packages[-2].files, "usr/lib/big": os.urandom(4 * MEGABYTE).decode("latin-1")},
     )
     found = [one for one in packages if one.name != "musl-dev"] + [random]
     disk = tmp_path / "disk"
@@ -448,7 +450,7 @@ def test_counts_what_is_needed_on_one_disk_together(tmp_path: Path) -> None:
         machine.home, machine.cache = disk / "home", disk / "cache"
         machine.data = machine.home / machine.data.name
         # Enough for what is unpacked, or for what is fetched, but not for both.
-        with mounted(machine, f"mount -t tmpfs -o size=5600k tmpfs {disk}"):
+        with mounted(machine, f"mount -t tmpfs -o size=26m tmpfs {disk}"):
             done = fails(machine, 1, str(disk), "MB are needed")
             assert "downloading" not in done.err
 
@@ -460,12 +462,11 @@ def _check_full(machine: Machine, directory: Path, options: str) -> None:
         assert (done.code, len(done.errors)) == (1, 1), done.err
         assert str(directory) in done.errors[0]
         assert "hint:" in done.err
-        assert machine.names() == []
-        assert machine.leftovers() == []
+        assert machine.litter() == []
+        assert machine.installed() == []
         mounts.run(f"mount -o remount,size=200m,nr_inodes=100000 {directory}")
         machine.install()
-        assert machine.names() == ["arm64-musl"]
-        assert machine.leftovers() == []
+        assert machine.installed() == ["arm64-musl"]
 
 
 READING = [
@@ -501,7 +502,7 @@ def test_works_from_a_store_that_cannot_be_written(machine: Machine) -> None:
             assert (done.code, len(done.errors)) == (2, 1), (words, done)
             assert f"cannot write {machine.data}: Read-only file system" in done.errors[0]
             assert "hint:" in done.err
-        assert machine.names() == ["arm64-musl"]
+        assert [row["name"] for row in machine.listed()] == ["arm64-musl"]
 
 
 def test_says_that_the_cache_cannot_be_written(machine: Machine) -> None:
@@ -520,15 +521,15 @@ def _read_only(machine: Machine, directory: Path) -> Any:
     )
 
 
-def _release(changing: Archive, name: str, version: str) -> None:
-    """Replace the package `name` by another version, with another file."""
+def _release(changing: Archive, name: str, before: str, now: str) -> None:
+    """Replace the package `name` by another version, in which a file has another name."""
     (old,) = (one for one in changing.rows if one.name == name)
-    files = {path.replace("arm_neon", "arm_sve"): text for path, text in old.files.items()}
+    files = {path.replace(before, now): text for path, text in old.files.items()}
     changing.remove(name)
     changing.add(
         Package(
             name=name,
-            version=version,
+            version="12.2.0-2",
             architecture=old.architecture,
             depends=old.depends,
             files=files,

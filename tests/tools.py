@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 import platformdirs
 from filelock import FileLock
 
+from toolman import elf
+from toolman.errors import ToolmanError
 from toolman.host import Host
 from toolman.origins import apt, distro
 from toolman.report import Silent
@@ -122,7 +124,6 @@ def install(home: Path, *words: str) -> None:
         "PYTHONPATH": str(CHECKOUT),
     }
     with locked(CACHE / "apt"):
-        CACHE.mkdir(parents=True, exist_ok=True)
         home.with_suffix(".used").touch()
         _sweep()
         argv = [sys.executable, "-m", "toolman", "install", *words]
@@ -191,15 +192,19 @@ def _make_relocatable(program: Path, tree: Path) -> None:
     """Let `program` find its libraries; unlike LD_LIBRARY_PATH, its children do not see that."""
     libraries = [path for path in tree.glob("**/*-linux-gnu*") if path.parent.name == "lib"]
     rpath = ":".join(map(str, libraries)).replace(str(tree), str(tree.with_name(tree.name[1:])))
-    before = {**ENVIRON, "LD_LIBRARY_PATH": ":".join(map(str, libraries))}
-    patchelf = tree / "usr/bin/patchelf"
-    words = [patchelf, "--force-rpath", "--set-rpath", rpath, program]
-    done = subprocess.run(words, env=before, capture_output=True, text=True)
-    # A static program has no place for it, and a script is none.
-    harmless = ("cannot find section", "not an ELF executable")
-    assert done.returncode == 0 or any(map(done.stderr.__contains__, harmless)), done.stderr
+    if _is_dynamic(program):
+        before = {**ENVIRON, "LD_LIBRARY_PATH": ":".join(map(str, libraries))}
+        words = [tree / "usr/bin/patchelf", "--force-rpath", "--set-rpath", rpath, program]
+        subprocess.run(words, env=before, check=True)
     # fish looks there for itself, and for what it comes with.
     (tree / "usr/etc").symlink_to("../etc")
+
+
+def _is_dynamic(program: Path) -> bool:
+    try:
+        return elf.inspect(program).interpreter is not None
+    except ToolmanError:
+        return False  # a script
 
 
 def _go_of_pypi(version: str) -> Path:

@@ -56,6 +56,7 @@ def publish(where: Store, chosen: Toolchain | None = None) -> None:
             staged.enter_context(where.stage("publish"))
         if chosen:
             where.activate(chosen)
+            checkpoint("after-activate")
         _write(where)
 
 

@@ -11,7 +11,7 @@ import difflib
 import functools
 import tomllib
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from toolman.errors import InputError
@@ -77,7 +77,7 @@ class Target:
 @functools.cache
 def platforms() -> tuple[Platform, ...]:
     """All platforms, in the order of the table."""
-    text = resources.files("toolman").joinpath("targets.toml").read_text("utf-8")
+    text = Path(__file__).with_name("targets.toml").read_text("utf-8")
     return tuple(_row(docker, row) for docker, row in tomllib.loads(text).items())
 
 
