@@ -81,10 +81,6 @@ unpack_python() {
     patchelf=$tree/usr/bin/patchelf
     [ -x "$patchelf" ] || patchelf=patchelf
     "$patchelf" --force-rpath --set-rpath "${rpath#:}" "$tree/usr/bin/$real"
-    # The file that the package's script would make of its certificates.
-    if [ -d "$tree/usr/share/ca-certificates" ]; then
-        cat "$tree"/usr/share/ca-certificates/*/*.crt >"$tree/certificates.pem"
-    fi
     mkdir -p "$root"
     rm -rf "$private"
     mv -T "$tree" "$private"
@@ -131,6 +127,14 @@ need_pip() {
     pip=$root/pip/$wheel_name
     [ -d "$pip" ] && return
     "$python" -m zipfile -e "$wheel" "$scratch/pip"
+    # Debian's looks for the certificates of a package that may not be there.
+    cat >>"$scratch/pip/pip/_vendor/certifi/core.py" <<'EOF'
+
+
+import os
+if not os.path.exists(where()):
+    DEBIAN_CA_CERTS_PATH = os.path.join(os.path.dirname(__file__), "cacert.pem")
+EOF
     mkdir -p "$root/pip"
     # Somebody else may have been faster.
     mv -T "$scratch/pip" "$pip" 2>/dev/null || [ -d "$pip" ]
@@ -148,9 +152,6 @@ find_pip_wheel() {
 pip_in() {
     into=$1
     shift
-    if [ ! -e /etc/ssl/certs/ca-certificates.crt ] && [ -e "$private/certificates.pem" ]; then
-        export PIP_CERT="${PIP_CERT:-$private/certificates.pem}"
-    fi
     "$into" "$pip/pip" --quiet --disable-pip-version-check --no-input "$@"
 }
 

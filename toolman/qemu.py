@@ -89,7 +89,8 @@ def _unpack_package(package: str, archive: apt.Archive, ctx: Context) -> bool:
     with ctx.store.stage(_STORED) as work:
         tree = work / "tree"
         distro.unpack(archive, [deb], lambda _: tree, ctx.reporter)
-        if not list(tree.glob("usr/bin/qemu-*")):
+        # Since Debian 13 the static package holds only links into the other one.
+        if not any(path.exists() for path in tree.glob("usr/bin/qemu-*")):
             return False
         digest = hashlib.sha256(deb.sha256.encode()).hexdigest()[:12]
         ctx.store.add(tree, f"{_STORED}-{deb.version.replace(':', '_')}-{digest}")

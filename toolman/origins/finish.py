@@ -227,7 +227,8 @@ def _set_rpaths(trees: Trees, host: Host) -> None:
 
 def _programs(tree: Path) -> Iterator[Path]:
     """Files that run on the host: programs, and those of GCC's parts that are no objects."""
-    for pattern in ("usr/bin/*", "usr/lib/gcc*/*/*/*", "usr/lib/gcc*/*/*/plugin/*"):
+    # Since GCC 13, Debian has its programs in libexec.
+    for pattern in ("usr/bin/*", "usr/lib*/gcc*/*/*/*", "usr/lib*/gcc*/*/*/plugin/*"):
         for path in sorted(tree.glob(pattern)):
             if path.is_file() and not path.is_symlink() and path.stat().st_mode & 0o111:
                 yield path
