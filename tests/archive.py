@@ -530,12 +530,15 @@ Acquire::http::Timeout "1";
         assert self.litter() == []
         assert self._entries() == {Path(row["path"]).name for row in rows}
         for row in rows:
-            below = self.view(row["root"] or row["path"])
-            compiler = next(path for path in below.glob("**/bin/*-gcc*") if path.is_file())
-            place = Path(row["root"] or row["path"]) / compiler.relative_to(below)
-            words = [str(place), "-o", str(self.directory / "program")]
-            subprocess.run([*self.before, *words], check=True)
+            self._compile(Path(row["root"] or row["path"]), self.view(row["path"]))
         return [row["name"] for row in rows]
+
+    def _compile(self, root: Path, entry: Path) -> None:
+        source = self.directory / "program.c"
+        source.write_text("int main(void) { return 0; }\n")
+        tools = json.loads((entry / "toolchain.json").read_text())["tools"]
+        words = [str(root / tools["gcc"]), str(source), "-o", str(source.with_suffix(""))]
+        subprocess.run([*self.before, *words], check=True)
 
     def is_published(self) -> bool:
         """Whether shims and environment files say what the store holds."""
@@ -564,9 +567,13 @@ def kill_group(process: subprocess.Popen[str], number: int = signal.SIGKILL) -> 
     os.killpg(process.pid, number)
 
 
-def wait_for(fact: Callable[[], object], what: str) -> None:
-    """Wait until `fact` holds."""
+def wait_for(
+    fact: Callable[[], object], what: str, process: subprocess.Popen[str] | None = None
+) -> None:
+    """Wait until `fact` holds; `process`, which is to bring it about, must not end before."""
     deadline = time.monotonic() + PATIENCE
     while not fact():
         assert time.monotonic() < deadline, f"waited in vain: {what}"
+        if process and process.poll() is not None and not fact():
+            raise AssertionError(f"{what} was never reached: {ended(process).err}")
         time.sleep(0.005)

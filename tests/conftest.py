@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -60,6 +61,13 @@ def isolated(home: Path) -> dict[str, str]:
 def _path() -> None:
     """For the fixtures that are made before any test is isolated."""
     os.environ["PATH"] = tools.path()
+
+
+def pytest_configure() -> None:
+    """Programs inherit what is ignored, as by nohup; the tests send these to them."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

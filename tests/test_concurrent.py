@@ -90,7 +90,7 @@ def test_says_that_it_waits_and_goes_on_when_the_other_is_killed(machine: Machin
     marker = machine.directory / "marker"
     env = {"TOOLMAN_TEST_CHECKPOINT": "after-unpack", "TOOLMAN_TEST_MARKER": str(marker)}
     first = machine.start("install", "arm64-musl", env=env)
-    wait_for(marker.exists, "the first install")
+    wait_for(marker.exists, "the first install", first)
     second = machine.start("install", "arm64-musl")
     begin = time.monotonic()
     assert second.stderr
@@ -109,7 +109,7 @@ def test_readers_do_not_wait(machine: Machine) -> None:
     marker = machine.directory / "marker"
     env = {"TOOLMAN_TEST_CHECKPOINT": "after-unlink", "TOOLMAN_TEST_MARKER": str(marker)}
     first = machine.start("uninstall", "arm64-musl", env=env)
-    wait_for(marker.exists, "the uninstall")
+    wait_for(marker.exists, "the uninstall", first)
     assert machine.listed() == []
     done = machine.toolman("env", "arm64-musl")
     assert (done.code, done.out, "waiting" in done.err) == (2, "false;\n", False)

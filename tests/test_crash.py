@@ -118,7 +118,7 @@ def test_survives_kills_at_random_moments(chunk: int, machine: Machine) -> None:
 )
 def test_cleans_up_when_told_to_end(number: int, code: int, moment: str, machine: Machine) -> None:
     process = machine.start(*INSTALL, env=parked_at(moment, machine))
-    wait_for(marker(machine).exists, moment)
+    wait_for(marker(machine).exists, moment, process)
     process.send_signal(number)
     done = ended(process)
     assert (done.code, "Traceback" in done.err) == (code, False), done.err
@@ -142,7 +142,7 @@ def test_ends_a_download_when_told_to_end(
 
     server.rules["musl-dev"] = archive.after(hang)
     process = machine.start(*INSTALL)
-    wait_for(lambda: waiting, "the download")
+    wait_for(lambda: waiting, "the download", process)
     begin = time.monotonic()
     if to == "toolman":
         process.send_signal(number)
@@ -159,7 +159,7 @@ def test_ends_a_download_when_told_to_end(
 def test_an_ignored_hangup_stays_ignored(machine: Machine) -> None:
     env = parked_at("after-unpack", machine)
     process = machine.start(*INSTALL, env=env, before=["nohup"])
-    wait_for(marker(machine).exists, "the checkpoint")
+    wait_for(marker(machine).exists, "the checkpoint", process)
     process.send_signal(signal.SIGHUP)
     time.sleep(0.2)
     assert process.poll() is None
@@ -201,8 +201,7 @@ def parked_at(moment: str, machine: Machine) -> dict[str, str]:
 
 
 def kill_at(moment: str, process: subprocess.Popen[str], machine: Machine) -> None:
-    wait_for(lambda: marker(machine).exists() or process.poll() is not None, moment)
-    assert marker(machine).exists(), ended(process).err
+    wait_for(marker(machine).exists, moment, process)
     kill_group(process)
     ended(process)
 

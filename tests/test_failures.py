@@ -464,7 +464,7 @@ def _check_full(machine: Machine, directory: Path, options: str) -> None:
         assert "hint:" in done.err
         assert machine.litter() == []
         assert machine.installed() == []
-        mounts.run(f"mount -o remount,size=200m,nr_inodes=100000 {directory}")
+        mounts.run(f"mount -o remount,size=200m,nr_inodes=100000 tmpfs {directory}")
         machine.install()
         assert machine.installed() == ["arm64-musl"]
 
@@ -516,8 +516,8 @@ def _read_only(machine: Machine, directory: Path) -> Any:
     copy.mkdir()
     return mounted(
         machine,
-        f"mount -t tmpfs tmpfs {copy}; cp -a {directory}/. {copy}; mount -o remount,ro {copy}; "
-        f"mount --bind {copy} {directory}",
+        f"mount -t tmpfs tmpfs {copy}; cp -a {directory}/. {copy}; "
+        f"mount -o remount,ro tmpfs {copy}; mount --bind {copy} {directory}",
     )
 
 

@@ -39,7 +39,8 @@ def command(program: Path, platform: Platform, chosen: Toolchain | None, ctx: Co
         return [find(platform, ctx), *sysroot, str(program)]
     if dynamic and chosen and chosen.target.libc == "musl":
         return [str(chosen.sysroot / "lib/libc.so"), str(program)]
-    return [str(program)]
+    # A bare name would be looked for on PATH.
+    return [str(program.absolute())]
 
 
 def find(platform: Platform, ctx: Context) -> str:
