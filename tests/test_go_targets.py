@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from conftest import Runner
 
 PROGRAMS = Path(__file__).parent / "programs"
-SLOW = ("amd64-musl", "armv7-musl", "386-musl", "ppc64le-musl", "s390x-musl")
+SLOW = ("amd64-musl", "armv7-musl", "386-musl", "riscv64-musl", "ppc64le-musl", "s390x-musl")
 SLOW += ("amd64-gnu", "armv7-gnu", "386-gnu", "riscv64-gnu", "ppc64le-gnu", "s390x-gnu")
 
 

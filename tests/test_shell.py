@@ -127,7 +127,7 @@ def caller(call: str, shells: dict[str, Path], folder: Path) -> Caller:
 
 
 def environment(locale: str = "C.UTF-8", **more: str) -> Environ:
-    return {"PATH": "/usr/bin:/bin", "HOME": "/nowhere", "LC_ALL": locale, **more}
+    return {"PATH": "/usr/bin:/bin", "HOME": "/proc", "LC_ALL": locale, **more}
 
 
 def few(count: int) -> settings:
@@ -200,7 +200,10 @@ def test_empty_path_gets_no_empty_element(caller: Caller, before: str) -> None:
 
 
 @ON_EACH_CALL
-@given(text=VALUE.filter(bool), rest=st.none() | VALUE, locale=LOCALE)
+# In bash's patterns a backslash behind half a character escapes; `Paths` lets none through.
+@given(
+    text=VALUE.filter(lambda one: one and "\\" not in one), rest=st.none() | VALUE, locale=LOCALE
+)
 @few(10)
 def test_prepending_twice_is_prepending_once(
     caller: Caller, text: str, rest: str | None, locale: str

@@ -82,9 +82,10 @@ def link(name: str, root: Path, ctx: Context) -> Toolchain:
         tree = work / "tree"
         tree.mkdir()
         toolchain.write(tree, about)
+        fresh = not (ctx.paths.store / about.entry).exists()
         place = ctx.store.add(tree, about.entry)
         made = toolchain.Toolchain(path=place, about=about)
-        _publish(made, True, ctx)
+        _publish(made, fresh, ctx)
     return made
 
 

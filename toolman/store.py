@@ -20,6 +20,7 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolman import toolchain
@@ -28,7 +29,6 @@ from toolman.errors import InputError, ToolmanError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from toolman.paths import Paths
     from toolman.toolchain import Toolchain
@@ -143,7 +143,9 @@ class Store:
                     path.unlink()
 
     def _full(self) -> ToolmanError:
-        directory = min((self.paths.data, self.paths.cache), key=_free)
+        # Compilers write temporary files too.
+        temporary = Path(os.environ.get("TMPDIR", "/tmp"))
+        directory = min((self.paths.data, self.paths.cache, temporary), key=_room)
         return ToolmanError(f"the disk of {directory} is full", hint=_ELSEWHERE)
 
 
@@ -321,6 +323,16 @@ def _unique() -> str:
 
 def _free(directory: Path) -> int:
     return shutil.disk_usage(directory).free
+
+
+def _room(directory: Path) -> int:
+    """Free bytes, or what the free inodes allow if that is less."""
+    try:
+        disk = os.statvfs(directory)
+    except OSError:
+        return sys.maxsize
+    free = disk.f_bavail * disk.f_frsize
+    return min(free, disk.f_favail * 4096) if disk.f_files else free
 
 
 def _changed(path: Path) -> float:

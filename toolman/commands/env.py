@@ -114,7 +114,9 @@ def _previous(ctx: Context) -> dict[str, str | None]:
     active = ctx.environ.get("TOOLMAN_ENV")
     if not active:
         return {}
-    saved = shell.saved(ctx.environ.get(shell.SAVED, ""), environment.saved_names())
+    # A format, as for GitHub, sets the variables without remembering what was there.
+    text = ctx.environ.get(shell.SAVED)
+    saved = shell.saved(text, environment.saved_names()) if text else {}
     restore: dict[str, str | None] = {}
     for one in environment.possible(active, ctx.store, ctx.paths):
         now = ctx.environ.get(one.name)

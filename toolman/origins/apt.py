@@ -38,6 +38,7 @@ MAX_AGE = 24 * 3600  # seconds that lists are used before they are fetched again
 
 _HELPER = "/usr/lib/apt/apt-helper"  # of the package apt; not on PATH
 _URI = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})$")
+_ERROR = re.compile(r"^Err:", re.MULTILINE)
 _ABSENT = ("Unable to locate package", "has no installation candidate", "unmet dependencies")
 _UNSIGNED = ("is not signed", "NO_PUBKEY", "GPG error", "invalid signature")
 _NETWORK = ("Failed to fetch", "Unable to fetch", "failed to download", "Release file")
@@ -73,6 +74,8 @@ class Archive:
     host: Host
     architecture: str | None = None
     """A foreign one, as Debian names it; None: the host's alone."""
+    sources: bool = False
+    """Whether source packages are wanted too."""
 
     @property
     def debs(self) -> Path:
@@ -86,7 +89,8 @@ class Archive:
             NetworkError: the lists could not be fetched.
             IntegrityError: the lists' signature is wrong.
         """
-        if self.architecture is None and self._host_lists() and not self._lists().exists():
+        private = self.architecture or self.sources or self._lists().exists()
+        if not private and self._host_lists():
             try:
                 return self._resolve(packages, [])
             except ToolmanError:
@@ -99,6 +103,32 @@ class Archive:
                 if trouble:
                     raise trouble from None
                 raise
+
+    def source(self, name: str) -> list[Deb]:
+        """The files of the source package `name`. Call `closure` before, which has the lists.
+
+        Raises:
+            AbsentError: the archive has none.
+        """
+        return self._uris(["--only-source", "source", name], self._private_options())
+
+    def fetch_source(self, name: str, files: Sequence[Deb], reporter: Reporter) -> None:
+        """Download those files, where `has` finds them.
+
+        Raises:
+            NetworkError, IntegrityError: one could not be had, or is not what the lists state.
+        """
+        words = ["--download-only", "--only-source", "source", name]
+        argv = ["apt-get", *self._common(), *self._private_options(), *words]
+        with self.alone(reporter), store.stage(self.cache / "staging", "apt") as into:
+            done = run.run(argv, cwd=into)
+            for file in files:
+                package = into / file.file
+                if not package.exists():
+                    raise download_failure(done)
+                if sha256(package) != file.sha256:
+                    raise IntegrityError(f"{file.file} is not what the signed list states")
+                self.keep(package)
 
     def refresh(self, reporter: Reporter) -> None:
         """Fetch the lists again: they name packages that the archive no longer has."""
@@ -150,9 +180,11 @@ class Archive:
         kept.replace(self.debs / package.name)
 
     def _resolve(self, packages: Sequence[str], options: Sequence[str]) -> list[Deb]:
-        words = ["--print-uris", "--yes", "--no-install-recommends", "install", *packages]
+        return self._uris(["--yes", "--no-install-recommends", "install", *packages], options)
+
+    def _uris(self, words: Sequence[str], options: Sequence[str]) -> list[Deb]:
         common = [*self._common(), "-o", "Acquire::ForceHash=SHA256"]
-        done = run.run(["apt-get", *common, *options, *words])
+        done = run.run(["apt-get", *common, *options, "--print-uris", *words])
         if done.code:
             raise failure("apt-get", done)
         found = (_URI.match(line) for line in done.out.splitlines())
@@ -162,7 +194,7 @@ class Archive:
         # Given as -o, for they must win over the host's own settings, which may say
         # that apt is to keep no index (Debian's container images do).
         self.debs.mkdir(parents=True, exist_ok=True)
-        name = self.architecture or "host"
+        name = self._name
         cache = self.cache / "apt"
         settings: dict[str, str | Path] = {
             "Dir::State::status": "/dev/null",
@@ -178,7 +210,11 @@ class Archive:
         return _options(settings)
 
     def _lists(self) -> Path:
-        return self.cache / "apt" / (self.architecture or "host") / "lists"
+        return self.cache / "apt" / self._name / "lists"
+
+    @property
+    def _name(self) -> str:
+        return (self.architecture or "host") + ("-source" if self.sources else "")
 
     def _private_options(self) -> list[str]:
         state = self._lists().parent
@@ -216,7 +252,7 @@ class Archive:
         self._seed()
         done = run.run(["apt-get", *self._common(), *self._private_options(), "update"])
         checkpoint("after-lists")
-        if not done.code and "\nErr:" not in done.out:
+        if not done.code and not _ERROR.search(done.out):
             self._stamp.touch()
             return None
         trouble = failure("apt-get update", done, forged=_UNSIGNED)
@@ -237,6 +273,7 @@ class Archive:
             message = f"apt's sources name no archive of {self.host.codename or self.host.system}"
             raise InputError(message, hint="see: /etc/apt/sources.list, and sources.list.d beside")
         for number, (path, text) in enumerate(found.items()):
+            text = _with_sources(text) if self.sources else text
             (sources / f"{number}{path.suffix}").write_text(text, "utf-8")
         host_lists = self._host_lists()
         for path in host_lists:
@@ -269,7 +306,7 @@ def failure(command: str, done: run.Finished, forged: Sequence[str] = _FORGED) -
         return IntegrityError(f"{command}: {text}", hint="the mirror or the cache is damaged")
     if any(word in everything for word in _ABSENT):
         return AbsentError(f"the host's archive lacks it ({text})")
-    if "\nErr:" in everything or any(word in everything for word in _NETWORK):
+    if _ERROR.search(done.out) or any(word in everything for word in _NETWORK):
         return NetworkError(f"{command}: {text}", hint="check the network and apt's sources")
     return ToolmanError(f"{command} failed: {text}")
 
@@ -288,8 +325,9 @@ def available() -> bool:
 
 
 def _deb(match: re.Match[str]) -> Deb:
-    stem = match["file"].removesuffix(".deb")
-    name, version, architecture = stem.split("_")
+    if not match["file"].endswith(".deb"):
+        return _source_file(match)
+    name, version, architecture = match["file"].removesuffix(".deb").split("_")
     return Deb(
         name=name,
         version=urllib.parse.unquote(version),
@@ -298,6 +336,20 @@ def _deb(match: re.Match[str]) -> Deb:
         file=match["file"],
         size=int(match["size"]),
         sha256=match["sha256"],
+    )
+
+
+def _source_file(match: re.Match[str]) -> Deb:
+    name, _, rest = match["file"].partition("_")
+    version = re.sub(r"\.(dsc|orig|debian|tar).*$", "", rest)
+    return Deb(
+        name=name,
+        version=version,
+        architecture="source",
+        file=match["file"],
+        size=int(match["size"]),
+        sha256=match["sha256"],
+        uri=match["uri"],
     )
 
 
@@ -330,6 +382,13 @@ def _official(path: Path, codename: str) -> str:
     lines = [line.split("#")[0].strip() for line in text.splitlines()]
     kept = [line for line in lines if _of_release(_suites(line), codename)]
     return "\n".join([*kept, ""])
+
+
+def _with_sources(text: str) -> str:
+    """The same entries, for source packages too."""
+    binary = re.findall(r"^deb\s.*\n", text, re.MULTILINE)
+    stanzas = re.sub(r"^Types:.*", "Types: deb deb-src", text, flags=re.MULTILINE)
+    return stanzas + "".join(line.replace("deb", "deb-src", 1) for line in binary)
 
 
 def _suites(entry: str) -> list[str]:

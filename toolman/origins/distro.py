@@ -10,15 +10,15 @@ import hashlib
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING
 
 from toolman import recipe, run
 from toolman.checkpoint import checkpoint
 from toolman.digest import sha256
-from toolman.errors import IntegrityError
-from toolman.origins import apt, finish
+from toolman.errors import IntegrityError, NetworkError
+from toolman.origins import apt, finish, musl
 from toolman.store import remove_tree
 from toolman.toolchain import Component, Description
 
@@ -51,19 +51,22 @@ class Plan:
     """Names of packages that only the finishing needs."""
     sysroot: frozenset[str]
     """Names of packages that belong into the sysroot."""
+    sources: tuple[Deb, ...] = ()
+    """The files of musl's source package, where musl is built."""
 
     @property
     def components(self) -> tuple[Component, ...]:
         return tuple(
             Component(name=deb.name, version=deb.version, sha256=deb.sha256, size=deb.size)
-            for deb in self.debs
+            for deb in (*self.debs, *self.sources)
             if deb.name not in self.helpers
         )
 
     @property
     def missing(self) -> list[Deb]:
         """What is not yet downloaded."""
-        return [deb for deb in self.debs if not (self.archive.debs / deb.file).exists()]
+        every = (*self.debs, *self.sources)
+        return [deb for deb in every if not (self.archive.debs / deb.file).exists()]
 
     @property
     def digest(self) -> str:
@@ -104,8 +107,23 @@ def plan(request: Request, host: Host, cache: Path, reporter: Reporter) -> Plan:
     foreign = platform.debian if any(":" in name for name in names) else None
     archive = apt.Archive(cache=cache, host=host, architecture=foreign)
     helpers = recipe.load("distro")["unpack"]["helpers"]
+    try:
+        closure = archive.closure([*names, *helpers], reporter)
+    except (apt.AbsentError, NetworkError):
+        if foreign is None:
+            raise
+        return _plan_with_source(request, host, cache, reporter)
+    return _sort(request, host, archive, closure, helpers)
+
+
+def _plan_with_source(request: Request, host: Host, cache: Path, reporter: Reporter) -> Plan:
+    row = recipe.load("distro")["cross"]["musl-source"]
+    names = [_fill(name, request) for name in row["c"]]
+    helpers = [*recipe.load("distro")["unpack"]["helpers"], *row["helpers"]]
+    archive = apt.Archive(cache=cache, host=host, sources=True)
     closure = archive.closure([*names, *helpers], reporter)
-    return _sort(request, host, archive, closure)
+    found = _sort(request, host, archive, closure, helpers)
+    return replace(found, sources=tuple(archive.source(row["source"])))
 
 
 def make(chosen: Plan, into: Path, reporter: Reporter) -> Description:
@@ -128,8 +146,9 @@ def make(chosen: Plan, into: Path, reporter: Reporter) -> Description:
         into.mkdir()
         _unpack_into(trees, chosen, reporter)
     checkpoint("after-unpack")
+    build = _musl_builder(trees, chosen, reporter) if chosen.sources else None
     reporter.step("finishing the tree")
-    finished = finish.finish(trees, chosen.request.target, chosen.host)
+    finished = finish.finish(trees, chosen.request.target, chosen.host, build)
     return Description(
         name=chosen.request.target.name,
         target=chosen.request.target,
@@ -168,6 +187,19 @@ def unpack(
             raise
 
 
+def _musl_builder(trees: finish.Trees, chosen: Plan, reporter: Reporter) -> Callable[[Path], None]:
+    archive = chosen.archive
+    if not all(map(archive.has, chosen.sources)):
+        archive.fetch_source("musl", chosen.sources, reporter)
+    files = [archive.debs / one.file for one in chosen.sources]
+
+    def build(compiler: Path) -> None:
+        reporter.step("building musl from the archive's source package")
+        musl.build(files, compiler, chosen.request.target, trees.aside)
+
+    return build
+
+
 def _unpack_into(trees: finish.Trees, chosen: Plan, reporter: Reporter) -> None:
     unpack(chosen.archive, chosen.debs, lambda deb: _place(chosen, trees, deb), reporter)
 
@@ -184,7 +216,13 @@ def _fill(name: str, request: Request) -> str:
     return name.format(package=package, debian=platform.debian)
 
 
-def _sort(request: Request, host: Host, archive: Archive, closure: Sequence[Deb]) -> Plan:
+def _sort(
+    request: Request,
+    host: Host,
+    archive: Archive,
+    closure: Sequence[Deb],
+    helpers: Sequence[str],
+) -> Plan:
     """Sort the closure into what is dropped, what helps, and what goes into the sysroot."""
     rules = recipe.load("distro")["unpack"]
     kind = "native" if host.runs(request.target.platform) else "cross"
@@ -197,7 +235,7 @@ def _sort(request: Request, host: Host, archive: Archive, closure: Sequence[Deb]
         host=host,
         archive=archive,
         debs=tuple(sorted(kept, key=lambda deb: -deb.size)),
-        helpers=frozenset(rules["helpers"]),
+        helpers=frozenset(helpers),
         sysroot=frozenset(deb.name for deb in kept if _matches(deb, rules["sysroot"][kind])),
     )
 

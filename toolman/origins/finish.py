@@ -26,7 +26,7 @@ from toolman import elf, run
 from toolman.errors import BuildError, ToolmanError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from toolman.host import Host
@@ -96,8 +96,12 @@ class Finished:
     tools: Mapping[str, str]
 
 
-def finish(trees: Trees, target: Target, host: Host) -> Finished:
+def finish(
+    trees: Trees, target: Target, host: Host, build: Callable[[Path], None] | None = None
+) -> Finished:
     """Finish the unpacked `trees`; the result is `trees.tree`.
+
+    `build` makes the target's libc, with the compiler that it is given, into `trees.target`.
 
     Raises:
         BuildError: the packages are not of the shape that Debian's cross compilers have.
@@ -108,15 +112,17 @@ def finish(trees: Trees, target: Target, host: Host) -> Finished:
     _remove(tree, _USELESS)
     parts = _parts(tree, triple)
     sysroot = tree / "usr" / triple
-    _lay_target(trees.target, sysroot, target)
     _tool_directory(tree, triple)
+    _set_rpaths(trees, host)
+    tools = _tools(tree, triple)
+    if build:
+        build(tree / tools["gcc"])
+    _lay_target(trees.target, sysroot, target)
     _relative_scripts(sysroot / "lib")
     _mend_links(parts, sysroot / "lib")
-    _set_rpaths(trees, host)
     if target.libc == "musl":
         _make_musl(parts, sysroot)
     (sysroot / "usr").symlink_to(".")
-    tools = _tools(tree, triple)
     # GCC reads the file instead of what is built in, so that has to stand in it, in front.
     own = run.check("asking gcc for its specs", [tree / tools["gcc"], "-dumpspecs"])
     (parts / "specs").write_text(own + _specs(target, parts), "utf-8")
