@@ -320,6 +320,7 @@ def serve(archive: Archive) -> Iterator[Server]:
         try:
             yield server
         finally:
+            kill_started()
             server.stop()
             thread.join()
 
@@ -474,8 +475,10 @@ Acquire::http::Timeout "1";
         self, *words: str | Path, env: Mapping[str, str] = {}, before: Sequence[str] = ()
     ) -> subprocess.Popen[str]:
         """Start `toolman WORDS` in a process group of its own; `before` are words in front."""
-        return subprocess.Popen(
-            [*self.before, *before, sys.executable, "-m", "toolman", *map(str, words)],
+        # The tests themselves may run under nohup, or in the background.
+        plain = ["env", "--default-signal=HUP,INT,TERM"]
+        process = subprocess.Popen(
+            [*self.before, *plain, *before, sys.executable, "-m", "toolman", *map(str, words)],
             env={**self.env, **env},
             cwd=self.directory,
             stdin=subprocess.DEVNULL,
@@ -484,6 +487,8 @@ Acquire::http::Timeout "1";
             text=True,
             start_new_session=True,
         )
+        _started.append(process)
+        return process
 
     def toolman(
         self, *words: str | Path, env: Mapping[str, str] = {}, before: Sequence[str] = ()
@@ -554,6 +559,18 @@ Acquire::http::Timeout "1";
 
     def _entries(self) -> set[str]:
         return {path.name for path in self.view(self.data).glob("store/*")}
+
+
+_started: list[subprocess.Popen[str]] = []
+
+
+def kill_started() -> None:
+    """Leave nothing parked behind, if a test has failed."""
+    while _started:
+        process = _started.pop()
+        if process.poll() is None:
+            kill_group(process)
+            process.communicate()
 
 
 def ended(process: subprocess.Popen[str]) -> Done:
