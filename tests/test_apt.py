@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from toolman.origins import apt, musl
+from toolman.origins import apt, apt_sources, musl
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,22 +43,26 @@ def written(directory: Path, name: str, text: str) -> Path:
 
 
 def test_only_the_releases_own_stanzas_are_taken(tmp_path: Path) -> None:
-    text = apt._official(written(tmp_path, "a.sources", DEB822), "bookworm")
+    text = apt_sources.official(written(tmp_path, "a.sources", DEB822), "bookworm")
     assert "Suites: bookworm bookworm-updates" in text
     assert "backports" not in text
     assert "vendor.example" not in text
 
 
 def test_only_the_releases_own_lines_are_taken(tmp_path: Path) -> None:
-    text = apt._official(written(tmp_path, "a.list", LINES), "bookworm")
+    text = apt_sources.official(written(tmp_path, "a.list", LINES), "bookworm")
     assert [line.split()[0] for line in text.splitlines() if line] == ["deb", "deb", "deb-src"]
     assert "vendor.example" not in text
 
 
 def test_source_packages_come_from_the_same_places(tmp_path: Path) -> None:
-    stanzas = apt._with_sources(apt._official(written(tmp_path, "a.sources", DEB822), "bookworm"))
+    stanzas = apt_sources.with_sources(
+        apt_sources.official(written(tmp_path, "a.sources", DEB822), "bookworm")
+    )
     assert "Types: deb deb-src" in stanzas
-    lines = apt._with_sources("deb http://mirror.example/debian bookworm main\n").splitlines()
+    lines = apt_sources.with_sources(
+        "deb http://mirror.example/debian bookworm main\n"
+    ).splitlines()
     assert lines[1] == "deb-src http://mirror.example/debian bookworm main"
 
 

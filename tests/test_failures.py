@@ -266,7 +266,7 @@ def test_says_what_is_wrong_with_the_sources(machine: Machine) -> None:
 def test_says_that_the_host_has_no_apt(missing: str, machine: Machine) -> None:
     path = machine.directory / "bin"
     path.mkdir()
-    for one in ("sh", "uname", "dpkg", "apt-config", "apt-get", "dpkg-deb"):
+    for one in ("env", "sh", "uname", "dpkg", "apt-config", "apt-get", "dpkg-deb"):
         found = shutil.which(one)
         if one != missing:
             assert found

@@ -27,6 +27,7 @@ from toolman import run, store
 from toolman.checkpoint import checkpoint
 from toolman.digest import sha256
 from toolman.errors import InputError, IntegrityError, NetworkError, ToolmanError
+from toolman.origins import apt_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -268,12 +269,14 @@ class Archive:
         sources = lists.parent / "sources"
         shutil.rmtree(sources, ignore_errors=True)
         sources.mkdir()
-        found = {path: _official(path, self.host.codename) for path in _source_files()}
+        found = {
+            path: apt_sources.official(path, self.host.codename) for path in apt_sources.files()
+        }
         if not any(text.strip() for text in found.values()):
             message = f"apt's sources name no archive of {self.host.codename or self.host.system}"
             raise InputError(message, hint="see: /etc/apt/sources.list, and sources.list.d beside")
         for number, (path, text) in enumerate(found.items()):
-            text = _with_sources(text) if self.sources else text
+            text = apt_sources.with_sources(text) if self.sources else text
             (sources / f"{number}{path.suffix}").write_text(text, "utf-8")
         host_lists = self._host_lists()
         for path in host_lists:
@@ -285,7 +288,7 @@ class Archive:
                 part.replace(lists / path.name)
 
     def _host_lists(self) -> list[Path]:
-        where = Path(_setting("Dir::State::lists/d"))
+        where = Path(apt_sources.setting("Dir::State::lists/d"))
         try:
             return [path for path in where.iterdir() if path.is_file() and path.stat().st_size]
         except OSError:
@@ -355,53 +358,3 @@ def _source_file(match: re.Match[str]) -> Deb:
 
 def _options(settings: dict[str, str | Path]) -> list[str]:
     return [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
-
-
-def _setting(key: str) -> str:
-    line = run.run(["apt-config", "shell", "VALUE", key]).out
-    return line.strip().removeprefix("VALUE=").strip("'") or "/nonexistent"
-
-
-def _source_files() -> list[Path]:
-    parts = Path(_setting("Dir::Etc::sourceparts/d"))
-    single = Path(_setting("Dir::Etc::sourcelist/f"))
-    found = sorted(parts.glob("*.list")) + sorted(parts.glob("*.sources"))
-    return [path for path in (single, *found) if path.is_file()]
-
-
-def _official(path: Path, codename: str) -> str:
-    """The entries of a sources file that belong to the distribution itself.
-
-    A third party's archive holds no cross toolchains, and one that does not answer would
-    fail the whole update. Backports do not fit the release's own packages.
-    """
-    text = path.read_text("utf-8", "replace")
-    if path.suffix == ".sources":
-        stanzas = re.split(r"\n\s*\n", text)
-        return "\n\n".join(one for one in stanzas if _of_release(_suites(one), codename)) + "\n"
-    lines = [line.split("#")[0].strip() for line in text.splitlines()]
-    kept = [line for line in lines if _of_release(_suites(line), codename)]
-    return "\n".join([*kept, ""])
-
-
-def _with_sources(text: str) -> str:
-    """The same entries, for source packages too."""
-    binary = re.findall(r"^deb\s.*\n", text, re.MULTILINE)
-    stanzas = re.sub(r"^Types:.*", "Types: deb deb-src", text, flags=re.MULTILINE)
-    return stanzas + "".join(line.replace("deb", "deb-src", 1) for line in binary)
-
-
-def _suites(entry: str) -> list[str]:
-    field = re.search(r"^Suites:[ \t]*(.*(?:\n[ \t]+.*)*)", entry, re.MULTILINE | re.IGNORECASE)
-    if field:
-        return field[1].split()
-    line = re.match(r"deb(?:-src)?\s+(?:\[[^]]*\]\s+)?\S+\s+(\S+)", entry)
-    return [line[1]] if line else []
-
-
-def _of_release(suites: Sequence[str], codename: str) -> bool:
-    rolling = {"stable", "testing", "unstable", "sid"}
-    return any(
-        suite.split("-")[0].split("/")[0] in {codename, *rolling} and "backports" not in suite
-        for suite in suites
-    )

@@ -1,0 +1,64 @@
+"""apt's package sources on this host, and what of them the private lists are made from."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolman import run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def setting(key: str) -> str:
+    """The value of one of apt's settings; /nonexistent if it has none."""
+    line = run.run(["apt-config", "shell", "VALUE", key]).out
+    return line.strip().removeprefix("VALUE=").strip("'") or "/nonexistent"
+
+
+def files() -> list[Path]:
+    """The files that name the host's package sources."""
+    parts = Path(setting("Dir::Etc::sourceparts/d"))
+    single = Path(setting("Dir::Etc::sourcelist/f"))
+    found = sorted(parts.glob("*.list")) + sorted(parts.glob("*.sources"))
+    return [path for path in (single, *found) if path.is_file()]
+
+
+def official(path: Path, codename: str) -> str:
+    """The entries of a sources file that belong to the distribution itself.
+
+    A third party's archive holds no cross toolchains, and one that does not answer would
+    fail the whole update. Backports do not fit the release's own packages.
+    """
+    text = path.read_text("utf-8", "replace")
+    if path.suffix == ".sources":
+        stanzas = re.split(r"\n\s*\n", text)
+        return "\n\n".join(one for one in stanzas if _of_release(_suites(one), codename)) + "\n"
+    lines = [line.split("#")[0].strip() for line in text.splitlines()]
+    kept = [line for line in lines if _of_release(_suites(line), codename)]
+    return "\n".join([*kept, ""])
+
+
+def with_sources(text: str) -> str:
+    """The same entries, for source packages too."""
+    binary = re.findall(r"^deb\s.*\n", text, re.MULTILINE)
+    stanzas = re.sub(r"^Types:.*", "Types: deb deb-src", text, flags=re.MULTILINE)
+    return stanzas + "".join(line.replace("deb", "deb-src", 1) for line in binary)
+
+
+def _suites(entry: str) -> list[str]:
+    field = re.search(r"^Suites:[ \t]*(.*(?:\n[ \t]+.*)*)", entry, re.MULTILINE | re.IGNORECASE)
+    if field:
+        return field[1].split()
+    line = re.match(r"deb(?:-src)?\s+(?:\[[^]]*\]\s+)?\S+\s+(\S+)", entry)
+    return [line[1]] if line else []
+
+
+def _of_release(suites: Sequence[str], codename: str) -> bool:
+    rolling = {"stable", "testing", "unstable", "sid"}
+    return any(
+        suite.split("-")[0].split("/")[0] in {codename, *rolling} and "backports" not in suite
+        for suite in suites
+    )
