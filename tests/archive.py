@@ -532,8 +532,9 @@ Acquire::http::Timeout "1";
     def installed(self) -> list[str]:
         """What is installed: all of it must be complete, and nothing else be left behind."""
         rows = self.listed()
-        assert self.litter() == []
-        assert self._entries() == {Path(row["path"]).name for row in rows}
+        litter, entries = self.litter(), self._entries()
+        assert not litter, litter
+        assert entries == {Path(row["path"]).name for row in rows}, entries
         for row in rows:
             self._compile(Path(row["root"] or row["path"]), self.view(row["path"]))
         return [row["name"] for row in rows]

@@ -134,7 +134,7 @@ class Store:
         return _below(self.paths.staging)
 
     def sweep(self) -> None:
-        """Delete what killed commands left. Never fails, never waits."""
+        """Delete what killed commands left. Never fails, never waits for another toolman."""
         _sweep(self.paths.staging, self.paths.locks)
         _sweep(self.paths.cache / "staging", self.paths.cache / "locks")
         for path in self.paths.data.glob(".*"):
@@ -192,7 +192,16 @@ def _sweep(staging: Path, locks: Path) -> None:
     for work in _below(staging):
         name = work.name.rpartition(".")[0]
         with suppress(OSError), _lock(locks, name).acquire(blocking=False):
+            _remove_orphaned(work)
+
+
+def _remove_orphaned(work: Path) -> None:
+    """Delete `work`, though a dpkg-deb whose toolman was killed may yet write into it."""
+    for _ in range(10):
+        with suppress(OSError):
             remove_tree(work)
+            return
+        time.sleep(0.1)
 
 
 def _below(directory: Path) -> list[Path]:
