@@ -35,16 +35,22 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
     if args.unset or args.target:
         chosen = [] if args.unset else [_target(args.target), *chosen]
         chosen = _first_of_each(chosen)
-        store.check_writable(ctx.paths.data)
-        text = json.dumps({"schema": 1, "targets": [one.name for one in chosen]})
-        store.write(ctx.paths.defaults, text + "\n")
-        publish.publish(ctx.store)
+        _choose(chosen, ctx)
     names = [one.name for one in chosen]
     if args.json:
         output.print_json({"defaults": names})
     else:
         print("\n".join(names) if names else "nothing is chosen: musl, and a target must be named")
     return 0
+
+
+def _choose(chosen: list[Target], ctx: Context) -> None:
+    store.check_writable(ctx.paths.data)
+    text = json.dumps({"schema": 1, "targets": [one.name for one in chosen]})
+    # What is staged tells the next command, should this one be killed, to publish.
+    with ctx.store.lock("default", lambda: None), ctx.store.stage("default"):
+        store.write(ctx.paths.defaults, text + "\n")
+        publish.publish(ctx.store)
 
 
 def _target(word: str) -> Target:
