@@ -315,8 +315,8 @@ def failure(command: str, done: run.Finished, forged: Sequence[str] = _FORGED) -
 
 
 def download_failure(done: run.Finished) -> ToolmanError:
-    """The same of `apt-get download`, where a file that is gone tells of lists that are old."""
-    found = failure("apt-get download", done)
+    """The same of a download by apt, where a file that is gone tells of lists that are old."""
+    found = failure("apt's download", done)
     if "  404  " in done.out + done.err:
         return StaleError(str(found), hint="the package lists are too old: try again")
     return found
