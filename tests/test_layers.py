@@ -14,7 +14,7 @@ LAYERS = (
     ("errors", "checkpoint", "digest", "report"),
     ("target", "shell"),
     ("request", "recipe", "elf", "host", "run"),
-    ("paths", "toolchain"),
+    ("paths", "toolchain", "kernel"),
     ("store",),
     ("choose", "context"),
     ("environment",),

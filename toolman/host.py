@@ -40,8 +40,8 @@ class Host:
                 return row
         raise InputError(f"toolman does not know this machine: {self.machine}")
 
-    def runs(self, platform: Platform) -> bool:
-        """Whether programs for `platform` run here without qemu."""
+    def is_native(self, platform: Platform) -> bool:
+        """Whether `platform` is this host's own; what else it can run, the kernel knows."""
         return platform.uname == self.machine
 
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from toolman import elf, recipe, run
+from toolman import elf, kernel, recipe, run
 from toolman.errors import InputError
 from toolman.origins import apt, distro
 
@@ -31,16 +31,18 @@ def command(program: Path, platform: Platform, chosen: Toolchain | None, ctx: Co
     if report.machine is None or platform not in report.machine.platforms:
         raise InputError(f"{program} is for {report.machine}, not for {platform}")
     dynamic = report.interpreter is not None
-    if dynamic and chosen is None and not ctx.host.runs(platform):
+    native = ctx.host.is_native(platform)
+    if dynamic and chosen is None and not native:
         hint = f"toolman install {platform.name}-{report.libc or 'gnu'}"
         raise InputError(f"{program} is dynamic, and no sysroot for it is installed", hint=hint)
-    if not ctx.host.runs(platform):
+    if not native and not kernel.runs(platform, ctx.host.machine):
         sysroot = ["-L", str(chosen.sysroot)] if chosen and dynamic else []
         return [find(platform, ctx), *sysroot, str(program)]
-    if dynamic and chosen and chosen.target.libc == "musl":
-        return [str(chosen.sysroot / "lib/libc.so"), str(program)]
     # A bare name would be looked for on PATH.
-    return [str(program.absolute())]
+    words = [str(program.absolute())]
+    if dynamic and chosen and (chosen.target.libc == "musl" or not native):
+        return [*_loader(chosen), *words]
+    return words
 
 
 def find(platform: Platform, ctx: Context) -> str:
@@ -65,6 +67,14 @@ def present(platform: Platform, ctx: Context) -> str | None:
     stored = [str(entry / "usr/bin") for entry in ctx.store.entries(f"{_STORED}-")]
     path = ":".join([ctx.environ.get("PATH", ""), *stored])
     return next(filter(None, (run.which(name, path) for name in names)), None)
+
+
+def _loader(chosen: Toolchain) -> list[str]:
+    """The dynamic linker of the sysroot, as a program that runs the one named after it."""
+    sysroot, target = chosen.sysroot, chosen.target
+    # musl's is its libc; the name that programs have for it may be a link to the host's.
+    path = "lib/libc.so" if target.libc == "musl" else target.platform.interp["gnu"].lstrip("/")
+    return [str(sysroot / path), "--library-path", f"{sysroot}/lib:{sysroot}/usr/lib"]
 
 
 def _unpack(ctx: Context) -> None:

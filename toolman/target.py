@@ -44,6 +44,7 @@ class Platform:
     qemu: str
     debian: str | None
     uname: str
+    runs_on: tuple[str, ...]
 
     def __str__(self) -> str:
         return self.docker
@@ -140,6 +141,7 @@ def _triples(target: Target) -> Iterator[str]:
 
 
 def _row(docker: str, row: dict[str, Any]) -> Platform:
-    optional: dict[str, Any] = {"triples": {}, "flag": "-march", "debian": None}
-    values = {**optional, **row, "aliases": tuple(row["aliases"])}
+    optional: dict[str, Any] = {"triples": {}, "flag": "-march", "debian": None, "runs_on": ()}
+    values = {**optional, **row}
+    values |= {key: tuple(values[key]) for key in ("aliases", "runs_on")}
     return Platform(docker=docker, **values)

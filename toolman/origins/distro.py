@@ -205,7 +205,7 @@ def _unpack_into(trees: finish.Trees, chosen: Plan, reporter: Reporter) -> None:
 
 
 def _row(request: Request, host: Host) -> dict[str, list[str]]:
-    kind = "native" if host.runs(request.target.platform) else "cross"
+    kind = "native" if host.is_native(request.target.platform) else "cross"
     row: dict[str, list[str]] = recipe.load("distro")[kind][request.target.libc]
     return row
 
@@ -225,7 +225,7 @@ def _sort(
 ) -> Plan:
     """Sort the closure into what is dropped, what helps, and what goes into the sysroot."""
     rules = recipe.load("distro")["unpack"]
-    kind = "native" if host.runs(request.target.platform) else "cross"
+    kind = "native" if host.is_native(request.target.platform) else "cross"
     drop = [*rules["drop"]["any"]]
     drop += rules["drop"]["cross"] if kind == "cross" else []
     drop += rules["drop"]["musl"] if request.target.libc == "musl" else []
