@@ -33,8 +33,16 @@ def env(home: Path) -> dict[str, str]:
         (["instal"], "unknown command 'instal'", "did you mean install?"),
         (["install", "arm46-musl"], "unknown target 'arm46-musl'", "did you mean"),
         (["install", "arm64-gnu", "--with", "c+"], "unknown language 'c+'", "did you mean c"),
-        (["install", "arm64-musl", "--with", "c++"], "no origin offers", "origin source"),
-        (["install", "armv6-musl"], "Debian and Ubuntu have no architecture", "origin source"),
+        (
+            ["install", "arm64-musl", "--with", "c++", "--origin", "distro"],
+            "no origin offers",
+            "origin source",
+        ),
+        (
+            ["install", "armv6-musl", "--origin", "distro"],
+            "Debian and Ubuntu have no architecture",
+            "origin source",
+        ),
         (["install", "arm64-gnu", "--origin", "linked"], "not installed", "toolman link"),
         (["install"], "required", "toolman install --help"),
         (["env", "riscv64-gnu"], "riscv64-gnu is not installed", "toolman install riscv64-gnu"),
@@ -195,6 +203,17 @@ def test_run_refuses_a_program_of_another_machine(
     done = toolman("run", "linux/arm64", sys.executable, env=env)
     assert done.code == 2
     assert "is for linux/amd64, not for linux/arm64" in done.err
+
+
+def test_run_takes_no_sysroot_of_another_libc(
+    toolman: Runner, env: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "a.c").write_text(HELLO)
+    gcc = toolman("which", "gcc", "--target", "arm64-gnu", env=env).out.strip()
+    subprocess.run([gcc, "a.c", "-o", "a"], cwd=tmp_path, check=True)
+    refused = toolman("run", "linux/arm64", "./a", env=env, cwd=tmp_path)
+    assert refused.code == 2
+    assert "hint: toolman install arm64-gnu, then: toolman run arm64-gnu a" in refused.err
 
 
 def test_run_unpacks_qemu_once_if_there_is_none(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from toolman import elf, kernel, recipe, run
@@ -22,7 +23,8 @@ _STORED = "qemu-user"
 def command(program: Path, platform: Platform, chosen: Toolchain | None, ctx: Context) -> list[str]:
     """The words that run `program`; its own arguments follow them.
 
-    A dynamic program finds its interpreter and libraries in the sysroot of `chosen`.
+    A dynamic program finds its interpreter and libraries in the sysroot of `chosen`. Where qemu
+    is not needed, its `/proc/self/exe` is then that interpreter.
 
     Raises:
         InputError: it is no program for `platform`, or needs a toolchain that is not there.
@@ -32,17 +34,18 @@ def command(program: Path, platform: Platform, chosen: Toolchain | None, ctx: Co
         raise InputError(f"{program} is for {report.machine}, not for {platform}")
     dynamic = report.interpreter is not None
     native = ctx.host.is_native(platform)
-    if dynamic and chosen is None and not native:
-        hint = f"toolman install {platform.name}-{report.libc or 'gnu'}"
-        raise InputError(f"{program} is dynamic, and no sysroot for it is installed", hint=hint)
+    fits = chosen and report.libc in (chosen.target.libc, None)
+    using = chosen if dynamic and fits else None
+    if dynamic and not using and not native:
+        name = f"{platform.name}-{report.libc or 'gnu'}"
+        hint = f"toolman install {name}, then: toolman run {name} {program}"
+        raise InputError(f"{program} is dynamic, and needs the sysroot of {name}", hint=hint)
     if not native and not kernel.runs(platform, ctx.host.machine):
-        sysroot = ["-L", str(chosen.sysroot)] if chosen and dynamic else []
+        sysroot = ["-L", str(using.sysroot)] if using else []
         return [find(platform, ctx), *sysroot, str(program)]
     # A bare name would be looked for on PATH.
     words = [str(program.absolute())]
-    if dynamic and chosen and (chosen.target.libc == "musl" or not native):
-        return [*_loader(chosen), *words]
-    return words
+    return [*_loader(using), *words] if using else words
 
 
 def find(platform: Platform, ctx: Context) -> str:
@@ -70,11 +73,13 @@ def present(platform: Platform, ctx: Context) -> str | None:
 
 
 def _loader(chosen: Toolchain) -> list[str]:
-    """The dynamic linker of the sysroot, as a program that runs the one named after it."""
-    sysroot, target = chosen.sysroot, chosen.target
+    """The sysroot's dynamic linker, which runs the program named after it; [] if it has none."""
     # musl's is its libc; the name that programs have for it may be a link to the host's.
-    path = "lib/libc.so" if target.libc == "musl" else target.platform.interp["gnu"].lstrip("/")
-    return [str(sysroot / path), "--library-path", f"{sysroot}/lib:{sysroot}/usr/lib"]
+    gnu = PurePosixPath(chosen.target.platform.interp["gnu"]).name
+    name = "libc.so" if chosen.target.libc == "musl" else gnu
+    directories = [chosen.sysroot / one for one in ("lib", "usr/lib", "lib64", "usr/lib64")]
+    found = next((one / name for one in directories if (one / name).exists()), None)
+    return [str(found), "--library-path", ":".join(map(str, directories))] if found else []
 
 
 def _unpack(ctx: Context) -> None:
