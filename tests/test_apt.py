@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from toolman.origins import apt, apt_sources, musl
+from toolman.origins import apt_sources, deb, musl
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,6 +66,26 @@ def test_source_packages_come_from_the_same_places(tmp_path: Path) -> None:
     assert lines[1] == "deb-src http://mirror.example/debian bookworm main"
 
 
+def test_another_suite_takes_the_place_of_the_release(tmp_path: Path) -> None:
+    stanzas = apt_sources.of_suite(
+        apt_sources.official(written(tmp_path, "a.sources", DEB822), "bookworm"), "trixie"
+    )
+    assert stanzas.split("\n") == [
+        "Types: deb",
+        "URIs: http://mirror.example/debian",
+        "Suites: trixie",
+        "Components: main",
+        "",
+    ]
+    lines = apt_sources.of_suite(
+        apt_sources.official(written(tmp_path, "a.list", LINES), "bookworm"), "trixie"
+    )
+    assert lines.splitlines() == [
+        "deb [signed-by=/k.gpg] http://mirror.example/debian trixie main",
+        "deb-src http://mirror.example/debian trixie main",
+    ]
+
+
 @pytest.mark.parametrize(
     ("file", "name", "version", "architecture"),
     [
@@ -79,10 +99,8 @@ def test_a_files_name_tells_the_package(
     file: str, name: str, version: str, architecture: str
 ) -> None:
     line = f"'http://mirror.example/pool/x/{file}' {file} 10 SHA256:{'0' * 64}"
-    found = apt._URI.match(line)
-    assert found
-    deb = apt._deb(found)
-    assert (deb.name, deb.version, deb.architecture) == (name, version, architecture)
+    (found,) = deb.listed(f"Reading package lists...\n{line}\n")
+    assert (found.name, found.version, found.architecture) == (name, version, architecture)
 
 
 def test_a_source_archive_cannot_write_outside(tmp_path: Path) -> None:

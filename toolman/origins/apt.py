@@ -4,6 +4,7 @@ State is private, so neither the host's package database nor its architectures c
 
     <cache>/apt/debs/              downloaded packages, kept
     <cache>/apt/<architecture>/    lists of an architecture that the host does not have
+    <cache>/apt/suite-<suite>/     lists of another release of the same distribution
     <cache>/apt/*.bin              apt's own index of the lists
     <cache>/staging/  locks/       downloads under way
 
@@ -17,9 +18,9 @@ from __future__ import annotations
 import re
 import shutil
 import time
-import urllib.parse
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,20 +28,25 @@ from toolman import run, store
 from toolman.checkpoint import checkpoint
 from toolman.digest import sha256
 from toolman.errors import InputError, IntegrityError, NetworkError, ToolmanError
-from toolman.origins import apt_sources
+from toolman.origins import apt_sources, deb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from toolman.host import Host
+    from toolman.origins.deb import Deb as Deb  # part of this module's interface too
     from toolman.report import Reporter
 
 MAX_AGE = 24 * 3600  # seconds that lists are used before they are fetched again
 
 _HELPER = "/usr/lib/apt/apt-helper"  # of the package apt; not on PATH
-_URI = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})$")
 _ERROR = re.compile(r"^Err:", re.MULTILINE)
-_ABSENT = ("Unable to locate package", "has no installation candidate", "unmet dependencies")
+_ABSENT = (
+    "Unable to locate",
+    "Unable to find a source package",
+    "has no installation candidate",
+    "unmet dependencies",
+)
 _UNSIGNED = ("is not signed", "NO_PUBKEY", "GPG error", "invalid signature")
 _NETWORK = ("Failed to fetch", "Unable to fetch", "failed to download", "Release file")
 _FORGED = ("Hash Sum mismatch", "unexpected size", *_UNSIGNED)
@@ -55,19 +61,6 @@ class StaleError(NetworkError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deb:
-    """A package of the archive, as its signed lists state it."""
-
-    name: str
-    version: str
-    architecture: str
-    uri: str
-    file: str
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class Archive:
     """The archive as seen for one architecture beside the host's own."""
 
@@ -77,6 +70,8 @@ class Archive:
     """A foreign one, as Debian names it; None: the host's alone."""
     sources: bool = False
     """Whether source packages are wanted too."""
+    suite: str | None = None
+    """Another release of the same distribution, as `trixie`; None: the host's."""
 
     @property
     def debs(self) -> Path:
@@ -96,14 +91,33 @@ class Archive:
                 return self._resolve(packages, [])
             except ToolmanError:
                 reporter.detail("the host's package lists do not suffice")
-        with self.alone(reporter):
-            trouble = None if self._is_fresh() else self._update(reporter)
-            try:
-                return self._resolve(packages, self._private_options())
-            except AbsentError:
-                if trouble:
-                    raise trouble from None
-                raise
+        with self.alone(reporter), self._lists_at_hand(reporter):
+            return self._resolve(packages, self._private_options())
+
+    def packages(self, names: Sequence[str], reporter: Reporter) -> list[Deb]:
+        """The packages of these names, without what they depend on.
+
+        Raises:
+            AbsentError, NetworkError, IntegrityError: as `closure`.
+        """
+        with self.alone(reporter), self._lists_at_hand(reporter):
+            return self._uris(["download", *names], self._private_options())
+
+    def source_files(self, files: Mapping[str, str], reporter: Reporter) -> list[Deb]:
+        """Files of source packages: `files` are patterns of their names (fnmatch), each with the
+        name of the package. An archive holds several versions of some.
+
+        Raises:
+            AbsentError, NetworkError, IntegrityError: as `closure`.
+        """
+        with self.alone(reporter), self._lists_at_hand(reporter):
+            argv = ["apt-cache", *self._common(), *self._private_options(), "showsrc"]
+            done = run.run([*argv, *dict.fromkeys(files.values())])
+            if done.code:
+                raise failure("apt-cache", done)
+            words = {_holder(done.out, package, file) for file, package in files.items()}
+            every = self._uris(["--only-source", "source", *words], self._private_options())
+            return [one for one in every if any(fnmatch(one.file, file) for file in files)]
 
     def source(self, name: str) -> list[Deb]:
         """The files of the source package `name`. Call `closure` before, which has the lists.
@@ -148,10 +162,10 @@ class Archive:
         with store.locked(self.cache / "locks", "apt", waiting):
             yield
 
-    def has(self, deb: Deb) -> bool:
-        """Whether `deb` is downloaded and what the lists state, for a file on disk can rot."""
+    def has(self, package: Deb) -> bool:
+        """Whether `package` is downloaded and what the lists state, for a file on disk can rot."""
         try:
-            return sha256(self.debs / deb.file) == deb.sha256
+            return sha256(self.debs / package.file) == package.sha256
         except OSError:
             return False
 
@@ -163,8 +177,8 @@ class Archive:
         """
         # `apt-get download` would read all the lists again.
         words = [_HELPER, *self._common(), "download-file"]
-        for deb in debs:
-            words += [deb.uri, deb.file, f"SHA256:{deb.sha256}"]
+        for one in debs:
+            words += [one.uri, one.file, f"SHA256:{one.sha256}"]
         with (
             store.stage(self.cache / "staging", "apt") as into,
             run.start(words, cwd=into) as process,
@@ -180,16 +194,30 @@ class Archive:
             shutil.copy2(package, kept)
         kept.replace(self.debs / package.name)
 
+    @contextmanager
+    def _lists_at_hand(self, reporter: Reporter) -> Iterator[None]:
+        """Fetch the private lists if they are old; what is missing from them may be in those
+        that could not be fetched."""
+        trouble = None if self._is_fresh() else self._update(reporter)
+        try:
+            yield
+        except AbsentError:
+            if trouble:
+                raise trouble from None
+            raise
+
     def _resolve(self, packages: Sequence[str], options: Sequence[str]) -> list[Deb]:
         return self._uris(["--yes", "--no-install-recommends", "install", *packages], options)
 
     def _uris(self, words: Sequence[str], options: Sequence[str]) -> list[Deb]:
         common = [*self._common(), "-o", "Acquire::ForceHash=SHA256"]
-        done = run.run(["apt-get", *common, *options, "--print-uris", *words])
+        # apt names no package that lies in the working directory.
+        nowhere = self.cache / "apt" / "none"
+        nowhere.mkdir(exist_ok=True)
+        done = run.run(["apt-get", *common, *options, "--print-uris", *words], cwd=nowhere)
         if done.code:
             raise failure("apt-get", done)
-        found = (_URI.match(line) for line in done.out.splitlines())
-        return [_deb(match) for match in found if match]
+        return deb.listed(done.out)
 
     def _common(self) -> list[str]:
         # Given as -o, for they must win over the host's own settings, which may say
@@ -202,10 +230,12 @@ class Archive:
             "Dir::Cache": cache,
             # Empty, for apt names no package that it finds there.
             "Dir::Cache::archives": cache / "none",
-            "Dir::Cache::pkgcache": cache / f"{name}.bin",
-            "Dir::Cache::srcpkgcache": cache / f"{name}-src.bin",
+            # Of another suite little is asked, and apt's index is as large as the lists.
+            "Dir::Cache::pkgcache": "" if self.suite else cache / f"{name}.bin",
+            "Dir::Cache::srcpkgcache": "" if self.suite else cache / f"{name}-src.bin",
             "APT::Sandbox::User": "root",
             "Acquire::Languages": "none",
+            "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled": "false",
             "Acquire::Retries": "2",
         }
         return _options(settings)
@@ -215,7 +245,8 @@ class Archive:
 
     @property
     def _name(self) -> str:
-        return (self.architecture or "host") + ("-source" if self.sources else "")
+        name = f"suite-{self.suite}" if self.suite else self.architecture or "host"
+        return name + ("-source" if self.sources else "")
 
     def _private_options(self) -> list[str]:
         state = self._lists().parent
@@ -249,7 +280,8 @@ class Archive:
         Raises:
             IntegrityError: a list is not signed by the distribution.
         """
-        reporter.step("fetching the package lists of the host's archive")
+        of = f"{self.suite}, in the host's archive" if self.suite else "the host's archive"
+        reporter.step(f"fetching the package lists of {of}")
         self._seed()
         done = run.run(["apt-get", *self._common(), *self._private_options(), "update"])
         checkpoint("after-lists")
@@ -276,11 +308,13 @@ class Archive:
             message = f"apt's sources name no archive of {self.host.codename or self.host.system}"
             raise InputError(message, hint="see: /etc/apt/sources.list, and sources.list.d beside")
         for number, (path, text) in enumerate(found.items()):
+            text = apt_sources.of_suite(text, self.suite) if self.suite else text
             text = apt_sources.with_sources(text) if self.sources else text
             (sources / f"{number}{path.suffix}").write_text(text, "utf-8")
         host_lists = self._host_lists()
         for path in host_lists:
-            if not (lists / path.name).exists():
+            ours = not self.suite or f"_dists_{self.suite}_" in path.name
+            if ours and not (lists / path.name).exists():
                 # A half of a list would pass for the whole: apt does not look at it again.
                 part = lists / "partial" / path.name
                 shutil.copy2(path, part)
@@ -327,33 +361,11 @@ def available() -> bool:
     return bool(run.which("apt-get") and run.which("dpkg-deb"))
 
 
-def _deb(match: re.Match[str]) -> Deb:
-    if not match["file"].endswith(".deb"):
-        return _source_file(match)
-    name, version, architecture = match["file"].removesuffix(".deb").split("_")
-    return Deb(
-        name=name,
-        version=urllib.parse.unquote(version),
-        architecture=architecture,
-        uri=match["uri"],
-        file=match["file"],
-        size=int(match["size"]),
-        sha256=match["sha256"],
-    )
-
-
-def _source_file(match: re.Match[str]) -> Deb:
-    name, _, rest = match["file"].partition("_")
-    version = re.sub(r"\.(dsc|orig|debian|tar).*$", "", rest)
-    return Deb(
-        name=name,
-        version=version,
-        architecture="source",
-        file=match["file"],
-        size=int(match["size"]),
-        sha256=match["sha256"],
-        uri=match["uri"],
-    )
+def _holder(stanzas: str, package: str, file: str) -> str:
+    version = deb.version_with(stanzas, package, file)
+    if version is None:
+        raise AbsentError(f"the archive has no {file} of {package}")
+    return f"{package}={version}"
 
 
 def _options(settings: dict[str, str | Path]) -> list[str]:

@@ -11,6 +11,9 @@ from toolman import run
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_SUITES = re.compile(r"^Suites:[ \t]*(.*(?:\n[ \t]+.*)*)", re.MULTILINE | re.IGNORECASE)
+_LINE = re.compile(r"(?P<head>deb(?:-src)?\s+(?:\[[^]]*\]\s+)?\S+\s+)(?P<suite>\S+)")
+
 
 def setting(key: str) -> str:
     """The value of one of apt's settings; /nonexistent if it has none."""
@@ -48,12 +51,25 @@ def with_sources(text: str) -> str:
     return stanzas + "".join(line.replace("deb", "deb-src", 1) for line in binary)
 
 
+def of_suite(text: str, suite: str) -> str:
+    """The entries of the release itself (not of its updates), with `suite` instead of it."""
+    if re.search(r"^Suites:", text, re.MULTILINE | re.IGNORECASE):
+        stanzas = [one for one in text.split("\n\n") if _has_release(one)]
+        return "\n\n".join(_SUITES.sub(f"Suites: {suite}", one).strip() for one in stanzas) + "\n"
+    lines = [line for line in text.splitlines() if _has_release(line)]
+    return "".join(_LINE.sub(rf"\g<head>{suite}", line) + "\n" for line in lines)
+
+
+def _has_release(entry: str) -> bool:
+    return any("-" not in suite and "/" not in suite for suite in _suites(entry))
+
+
 def _suites(entry: str) -> list[str]:
-    field = re.search(r"^Suites:[ \t]*(.*(?:\n[ \t]+.*)*)", entry, re.MULTILINE | re.IGNORECASE)
+    field = _SUITES.search(entry)
     if field:
         return field[1].split()
-    line = re.match(r"deb(?:-src)?\s+(?:\[[^]]*\]\s+)?\S+\s+(\S+)", entry)
-    return [line[1]] if line else []
+    line = _LINE.match(entry)
+    return [line["suite"]] if line else []
 
 
 def _of_release(suites: Sequence[str], codename: str) -> bool:
