@@ -169,7 +169,7 @@ def locked(locks: Path, name: str, waiting: Callable[[], None]) -> Iterator[None
     import filelock  # 45 ms: kept off the read commands
 
     lock = _lock(locks, name)
-    with _unwinding():
+    with unwinding():
         try:
             lock.acquire(timeout=_PATIENCE)
         except filelock.Timeout:
@@ -179,6 +179,25 @@ def locked(locks: Path, name: str, waiting: Callable[[], None]) -> Iterator[None
             yield
         finally:
             lock.release()
+
+
+@contextmanager
+def unwinding() -> Iterator[None]:
+    """Let a SIGTERM or SIGHUP meanwhile unwind, as Ctrl-C does, so that nothing is left behind."""
+
+    def end(number: int, _: object) -> None:
+        sys.exit(128 + number)
+
+    # Who ignores SIGHUP, as under nohup, goes on ignoring it.
+    both = (signal.SIGTERM, signal.SIGHUP)
+    changed = [number for number in both if signal.getsignal(number) is signal.SIG_DFL]
+    for number in changed:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in changed:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _lock(locks: Path, name: str) -> filelock.BaseFileLock:  # type: ignore[name-defined] # noqa: F821
@@ -209,23 +228,6 @@ def _below(directory: Path) -> list[Path]:
         return sorted(directory.iterdir())
     except OSError:
         return []
-
-
-@contextmanager
-def _unwinding() -> Iterator[None]:
-    def end(number: int, _: object) -> None:
-        sys.exit(128 + number)
-
-    # Who ignores SIGHUP, as under nohup, goes on ignoring it.
-    both = (signal.SIGTERM, signal.SIGHUP)
-    changed = [number for number in both if signal.getsignal(number) is signal.SIG_DFL]
-    for number in changed:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number in changed:
-            signal.signal(number, signal.SIG_DFL)
 
 
 def link(path: Path, to: str) -> None:

@@ -1,0 +1,100 @@
+"""`toolman pack`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolman import archive, choose, store, toolchain
+from toolman.commands import output
+from toolman.errors import InputError
+
+if TYPE_CHECKING:
+    from toolman.context import Context
+    from toolman.toolchain import Toolchain
+
+SUMMARY = "pack an installed toolchain into one archive, the same bytes every time"
+EXAMPLES = """\
+  toolman pack arm64-musl
+  toolman pack arm64-musl -o dist/               (a directory: the name is made there)
+  toolman pack linux/arm64 -o arm64.tar.zst --level 3
+  tar --zstd -xf arm64.tar.zst                   (works from wherever it is unpacked)
+SOURCE_DATE_EPOCH, if set, is the time of all that is in it; else that is 1970.
+"""
+_RANGE = f"{archive.LEVELS[0]} to {archive.LEVELS[-1]}"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", help="a target, in any spelling")
+    parser.add_argument("--libc", choices=("musl", "gnu"), help="for a platform named without one")
+    parser.add_argument("-o", dest="into", metavar="FILE", type=Path, help="the archive to write")
+    parser.add_argument(
+        "--level",
+        type=_level,
+        metavar="N",
+        default=archive.LEVEL,
+        help=f"how hard to compress, {_RANGE} (default: {archive.LEVEL})",
+    )
+    output.add_json(parser)
+
+
+def run(args: argparse.Namespace, ctx: Context) -> int:
+    choice = choose.choose(args.target, ctx.store, libc=args.libc, directory=ctx.directory)
+    found = choose.installed(choice, ctx.store)
+    made = execute(found, _place(args.into, found, ctx), args.level, ctx)
+    if args.json:
+        values = {**asdict(made), "path": str(made.path)}
+        output.print_json({**values, "toolchain": output.summary(found)})
+        return 0
+    rows = [
+        ("file", str(made.path)),
+        ("packed", f"{made.size / 1e6:.1f} MB"),
+        ("unpacked", f"{made.unpacked / 1e6:.1f} MB"),
+        ("sha256", made.sha256),
+    ]
+    output.table(rows)
+    return 0
+
+
+def execute(found: Toolchain, into: Path, level: int, ctx: Context) -> archive.Packed:
+    """Pack `found` into the file `into`.
+
+    Raises:
+        InputError: it is a linked one, or `into` is in no directory.
+    """
+    if found.about.root:
+        raise InputError(
+            f"{found.name} is linked: its files in {found.root} are yours, and may change",
+            hint="pack a toolchain that toolman has installed: toolman list",
+        )
+    if not into.parent.is_dir():
+        raise InputError(f"there is no directory {into.parent}")
+    tree = archive.Tree(
+        root=found.path, top=f"{found.name}-{found.about.version}", first=toolchain.FILE
+    )
+    mtime = _mtime(ctx.environ.get("SOURCE_DATE_EPOCH", "0"))
+    total = archive.size(found.path)
+    with store.unwinding(), ctx.reporter.bar(f"packing {found.name}", total) as advance:
+        return archive.pack(tree, into, advance, level=level, mtime=mtime)
+
+
+def _level(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text) in archive.LEVELS:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number from {_RANGE}")
+
+
+def _place(into: Path | None, found: Toolchain, ctx: Context) -> Path:
+    place = ctx.directory / (into or "")
+    if place.is_dir():
+        return place / f"{found.about.entry}-{found.about.host}.tar.zst"
+    return place
+
+
+def _mtime(text: str) -> int:
+    # 33 bits are what a tar's header holds.
+    if text.isascii() and text.isdigit() and int(text) < 1 << 33:
+        return int(text)
+    raise InputError(f"SOURCE_DATE_EPOCH is {text!r}, not a number of seconds since 1970")
