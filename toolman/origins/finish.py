@@ -108,12 +108,12 @@ def finish(
     """
     triple = target.platform.triple["gnu"]
     tree = trees.tree
-    _merge_lib(tree)
+    merge_usr(tree)
     _remove(tree, _USELESS)
     parts = _parts(tree, triple)
     sysroot = tree / "usr" / triple
     _tool_directory(tree, triple)
-    _set_rpaths(trees, host)
+    set_rpaths(trees, host)
     tools = _tools(tree, triple)
     if build:
         build(tree / tools["gcc"])
@@ -132,19 +132,42 @@ def finish(
     return Finished(version=version, sysroot=f"usr/{triple}", tools=tools)
 
 
+def merge_usr(tree: Path) -> None:
+    """Move what releases before /usr was merged, and Debian 12's packages, still have in `/`."""
+    for name in ("bin", "lib"):
+        if (tree / name).is_dir():
+            _merge(tree / name, tree / "usr" / name)
+            shutil.rmtree(tree / name)
+
+
+def set_rpaths(trees: Trees, host: Host) -> None:
+    """Let the programs in `trees.tree` find the libraries there, whatever the environment is."""
+    directory = trees.tree / "usr/lib" / host.platform.triple["gnu"]
+    if not directory.is_dir():
+        return
+    libraries = {path.name for path in directory.iterdir()}
+    patchelf = trees.helpers / "usr/bin/patchelf"
+    commands: dict[int, list[str | Path]] = {}  # by inode: two names may be one file
+    for path in _programs(trees.tree):
+        try:
+            needed = elf.inspect(path).needed
+        except ToolmanError:
+            continue
+        if libraries.intersection(needed):
+            up = len(path.relative_to(trees.tree / "usr").parts) - 1
+            rpath = "/".join(["$ORIGIN", *[".."] * up, "lib", directory.name])
+            command: list[str | Path] = [patchelf, "--force-rpath", "--set-rpath", rpath, path]
+            commands[path.stat().st_ino] = command
+    with ThreadPoolExecutor(_PATCHERS) as pool:
+        list(pool.map(partial(run.check, "patchelf"), commands.values()))
+
+
 def _parts(tree: Path, triple: str) -> Path:
     """Where cc1 and libgcc are: `usr/lib/gcc-cross/<triple>/12`, or `usr/lib/gcc/…`."""
     found = sorted(tree.glob(f"usr/lib/gcc*/{triple}/*/libgcc.a"))
     if len(found) != 1:
         raise BuildError(f"the packages hold {len(found)} compilers for {triple}, not one")
     return found[0].parent
-
-
-def _merge_lib(tree: Path) -> None:
-    # Releases before /usr was merged still have libraries in /lib.
-    if (tree / "lib").is_dir():
-        _merge(tree / "lib", tree / "usr/lib")
-        shutil.rmtree(tree / "lib")
 
 
 def _remove(tree: Path, patterns: tuple[str, ...]) -> None:
@@ -208,27 +231,6 @@ def _mend_links(parts: Path, libraries: Path) -> None:
             to = os.path.relpath(libraries / path.readlink().name, parts)
             path.unlink()
             path.symlink_to(to)
-
-
-def _set_rpaths(trees: Trees, host: Host) -> None:
-    directory = trees.tree / "usr/lib" / host.platform.triple["gnu"]
-    if not directory.is_dir():
-        return
-    libraries = {path.name for path in directory.iterdir()}
-    patchelf = trees.helpers / "usr/bin/patchelf"
-    commands: dict[int, list[str | Path]] = {}  # by inode: two names may be one file
-    for path in _programs(trees.tree):
-        try:
-            needed = elf.inspect(path).needed
-        except ToolmanError:
-            continue
-        if libraries.intersection(needed):
-            up = len(path.relative_to(trees.tree / "usr").parts) - 1
-            rpath = "/".join(["$ORIGIN", *[".."] * up, "lib", directory.name])
-            command: list[str | Path] = [patchelf, "--force-rpath", "--set-rpath", rpath, path]
-            commands[path.stat().st_ino] = command
-    with ThreadPoolExecutor(_PATCHERS) as pool:
-        list(pool.map(partial(run.check, "patchelf"), commands.values()))
 
 
 def _programs(tree: Path) -> Iterator[Path]:
