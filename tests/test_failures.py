@@ -81,7 +81,7 @@ def machine(tmp_path: Path, server: Server) -> Machine:
 
 def fails(machine: Machine, code: int, *says: str, target: str = "arm64-musl") -> Done:
     """An install that must fail with `code` and one error that says all of `says`."""
-    done = machine.toolman("install", target)
+    done = machine.toolman("install", target, "--origin", "distro")
     assert (done.code, len(done.errors)) == (code, 1), done.err
     assert "Traceback" not in done.err
     error = done.err[done.err.index("error:") :]

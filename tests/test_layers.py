@@ -11,12 +11,13 @@ PACKAGE = Path(__file__).parents[1] / "toolman"
 
 # From the bottom up; a module imports only from lines above its own, or within its package.
 LAYERS = (
-    ("errors", "checkpoint", "digest", "report"),
+    ("errors", "checkpoint", "digest", "report", "schema"),
     ("target", "shell"),
-    ("request", "recipe", "elf", "host", "run"),
+    ("pin", "fetch"),
+    ("request", "recipe", "elf", "host", "run", "archive"),
     ("paths", "toolchain", "kernel"),
     ("store",),
-    ("choose", "context"),
+    ("choose", "context", "build"),
     ("environment",),
     ("publish",),
     ("origins",),
@@ -33,6 +34,8 @@ LIBRARIES = {
     "tqdm": "toolman.cli",
     "shtab": "toolman.commands.completions",
     "subprocess": "toolman.run",
+    "zstandard": "toolman.archive",
+    "httpx": "toolman.fetch",
 }
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # `env` prints, in the shell's dialect, what stops it; the command that knows it is above `cli`.

@@ -74,7 +74,7 @@ class User:
         return done.out.strip()
 
     def compile(self, target: str, *flags: str, source: str = HELLO, tool: str = "gcc") -> Path:
-        name = {"gcc": "a.c", "g++": "a.cc", "gccgo": "a.go"}[tool]
+        name = {"gcc": "a.c", "g++": "a.cc", "gccgo": "a.go", "gfortran": "a.f90"}[tool]
         (self.work / name).write_text(source)
         program = self.work / "program"
         argv = [self.tool(tool, target), *flags, name, "-o", str(program)]

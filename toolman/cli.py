@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import ModuleType
 
+    from toolman.report import Progress
+
 # In the order in which a user meets them; each is a module of `toolman.commands`.
 COMMANDS = (
     "install",
@@ -34,6 +36,7 @@ COMMANDS = (
     "exec",
     "link",
     "uninstall",
+    "pack",
     "doctor",
     "completions",
 )
@@ -154,7 +157,8 @@ class _Lines:
         self._verbose = verbose
 
     def step(self, text: str) -> None:
-        print(text, file=sys.stderr)
+        # The line in one piece, for steps of a build begin at the same time.
+        sys.stderr.write(f"{text}\n")
 
     def detail(self, text: str) -> None:
         if self._verbose:
@@ -171,6 +175,42 @@ class _Lines:
         options: dict[str, Any] = {"unit": "B", "unit_scale": True, "leave": False}
         with tqdm(desc=text, total=total, file=sys.stderr, **options) as shown:
             yield shown.update
+
+    @contextmanager
+    def progress(self, text: str, total: float) -> Iterator[Progress]:
+        if not sys.stderr.isatty():
+            yield _SaidProgress(self.step)
+            return
+        from tqdm import tqdm
+
+        shape = "{desc} {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left"
+        options: dict[str, Any] = {"leave": False, "bar_format": shape}
+        with tqdm(desc=text, total=total, file=sys.stderr, **options) as shown:
+            yield _ShownProgress(shown)
+
+
+class _SaidProgress:
+    """A line for each step as it begins."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
+
+    def at(self, seconds: float, text: str) -> None:
+        del seconds, text
+
+
+class _ShownProgress:
+    """A bar with the time left."""
+
+    def __init__(self, shown: Any) -> None:
+        self._shown = shown
+
+    def say(self, text: str) -> None:
+        del text
+
+    def at(self, seconds: float, text: str) -> None:
+        self._shown.n = seconds
+        self._shown.set_description_str(text)
 
 
 def _fail(words: Sequence[str], message: str, hint: str | None, code: int) -> int:

@@ -17,6 +17,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BuildOptions:
+    """How a toolchain is built from source; nothing in here changes what comes out."""
+
+    jobs: int | None = None
+    """How many at once; None: one for each processor."""
+    keep_work: bool = False
+    timeline: Path | None = None
+    """Where to write a trace of the steps."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Context:
     """The host, the user's directories and environment, and where progress goes."""
 
@@ -25,6 +36,7 @@ class Context:
     environ: Mapping[str, str]
     reporter: Reporter = field(default_factory=Silent)
     directory: Path = field(default_factory=Path.cwd)
+    build: BuildOptions = BuildOptions()
 
     @property
     def store(self) -> Store:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toolman import publish, store, toolchain
 from toolman.checkpoint import checkpoint
-from toolman.errors import InputError, ToolmanError
+from toolman.errors import InputError, NetworkError, ToolmanError
 from toolman.request import LANGUAGES
 
 if TYPE_CHECKING:
@@ -16,15 +17,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from toolman.context import Context
-    from toolman.origins import distro
+    from toolman.origins import Plan
     from toolman.request import Request
     from toolman.toolchain import Toolchain
 
-ORIGINS = ("distro", "linked")
-# What could meet a request that no origin of this version does.
-_COMING = (
-    "origin source would build it from the upstream sources; this version does not have it yet"
-)
+# In the order in which they are asked; a linked toolchain is the user's own.
+ORIGINS = ("distro", "source")
+_LINKED = "linked"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +57,8 @@ def ensure(request: Request, ctx: Context, origin: str | None = None) -> Result:
     return Result(toolchain=made, fresh=present is None)
 
 
-def plan(request: Request, ctx: Context, origin: str | None = None) -> distro.Plan | None:
-    """What `ensure` would fetch; None if the request is met already.
+def plan(request: Request, ctx: Context, origin: str | None = None) -> tuple[str, Plan] | None:
+    """The origin that `ensure` would take, and what it would fetch; None if there is nothing to do.
 
     Raises: as `ensure`.
     """
@@ -131,7 +130,15 @@ def _present(request: Request, ctx: Context, origin: str | None) -> Toolchain | 
         return None
     if origin not in (None, found.about.origin):
         return None
-    return found if set(request.languages) <= set(found.about.languages) else None
+    return found if _meets(found, request) else None
+
+
+def _meets(found: Toolchain, request: Request) -> bool:
+    about = found.about
+    version = request.gcc is None or f"{about.version}.".startswith(f"{request.gcc}.")
+    recipe = request.recipe in (None, about.recipe)
+    malloc = request.malloc in (None, about.malloc)
+    return set(request.languages) <= set(about.languages) and version and recipe and malloc
 
 
 def _with_present(request: Request, ctx: Context) -> Request:
@@ -145,19 +152,14 @@ def _with_present(request: Request, ctx: Context) -> Request:
 def _make(request: Request, ctx: Context, origin: str | None, work: Path) -> Toolchain:
     # A tenth of a second to import: kept off the path of what is installed already.
     from toolman import smoke
-    from toolman.origins import distro
 
-    chosen = _plan(request, ctx, origin)
-    fetched = sum(deb.size for deb in chosen.missing)
-    unpacked = distro.UNPACKED * sum(deb.size for deb in chosen.debs)
-    store.check_space({ctx.paths.cache: fetched, ctx.paths.data: unpacked})
-    ctx.reporter.step(
-        f"{request}: origin distro, {len(chosen.components)} packages of "
-        f"{ctx.host.system}, {fetched / 1e6:.1f} MB to download"
-    )
+    name, chosen = _plan(request, ctx, origin)
+    store.check_space(chosen.space(ctx))
+    fetched = f", {chosen.download / 1e6:.1f} MB to download" if chosen.download else ""
+    ctx.reporter.step(f"{request}: origin {name}, {chosen.summary}{fetched}")
     tree = work / "tree"
     tree.mkdir()
-    about = distro.make(chosen, tree, ctx.reporter)
+    about = _origin(name).make(chosen, tree, ctx)
     checkpoint("before-smoke")
     smoke.test(toolchain.Toolchain(path=tree, about=about), work)
     toolchain.write(tree, about)
@@ -165,16 +167,37 @@ def _make(request: Request, ctx: Context, origin: str | None, work: Path) -> Too
     return toolchain.Toolchain(path=place, about=about)
 
 
-def _plan(request: Request, ctx: Context, origin: str | None) -> distro.Plan:
-    from toolman.origins import apt, distro, linked
-
-    if origin == linked.NAME:
+def _plan(request: Request, ctx: Context, origin: str | None) -> tuple[str, Plan]:
+    """Ask the origins in order. What cannot be reached goes on to the next; wrong bytes do not."""
+    if origin == _LINKED:
         hint = f"toolman link {request.target} DIR"
         raise InputError("a linked toolchain is not installed", hint=hint)
-    reason = distro.offers(request, ctx.host)
+    reasons = []
+    for name in [origin] if origin else ORIGINS:
+        found = _asked(name, request, ctx)
+        if not isinstance(found, str):
+            return name, found
+        ctx.reporter.detail(f"{request}: not from {name}: {found}")
+        reasons.append(f"{name}: {found}")
+    others = [name for name in ORIGINS if origin and not _origin(name).offers(request, ctx)]
+    hint = f"origin {others[0]} offers it" if others else "see: toolman list --available"
+    raise InputError(f"no origin offers {request}: {'; '.join(reasons)}", hint=hint)
+
+
+def _asked(name: str, request: Request, ctx: Context) -> Plan | str:
+    """The plan of an origin, or why it has none."""
+    from toolman.origins import apt
+
+    module = _origin(name)
+    reason: str | None = module.offers(request, ctx)
     if reason:
-        raise InputError(f"no origin offers {request}: distro: {reason}", hint=_COMING)
+        return reason
     try:
-        return distro.plan(request, ctx.host, ctx.paths.cache, ctx.reporter)
-    except apt.AbsentError as error:
-        raise InputError(f"no origin offers {request}: distro: {error}", hint=_COMING) from None
+        plan: Plan = module.plan(request, ctx)
+    except (apt.AbsentError, NetworkError) as error:
+        return str(error)
+    return plan
+
+
+def _origin(name: str) -> Any:
+    return importlib.import_module(f"toolman.origins.{name}")

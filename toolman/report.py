@@ -21,6 +21,19 @@ class Reporter(Protocol):
     def bar(self, text: str, total: int) -> AbstractContextManager[Callable[[int], object]]:
         """Show `text` with a bar of `total` bytes; call the value with each advance in bytes."""
 
+    def progress(self, text: str, total: float) -> AbstractContextManager[Progress]:
+        """Show `text` with a bar of `total` seconds of estimated work."""
+
+
+class Progress(Protocol):
+    """A bar for work whose parts are only estimated."""
+
+    def say(self, text: str) -> None:
+        """Say that `text` begins, where there is no bar to show it."""
+
+    def at(self, seconds: float, text: str) -> None:
+        """Show that `seconds` of the estimate are done, and `text` is under way."""
+
 
 class Silent:
     """Says nothing."""
@@ -34,6 +47,18 @@ class Silent:
     def bar(self, text: str, total: int) -> AbstractContextManager[Callable[[int], object]]:
         del text, total
         return nullcontext(_ignore)
+
+    def progress(self, text: str, total: float) -> AbstractContextManager[Progress]:
+        del text, total
+        return nullcontext(_NoProgress())
+
+
+class _NoProgress:
+    def say(self, text: str) -> None:
+        del text
+
+    def at(self, seconds: float, text: str) -> None:
+        del seconds, text
 
 
 def _ignore(advance: int) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from toolman.target import Target
 
 LANGUAGES = ("c", "c++", "gccgo", "fortran")
+MALLOCS = ("mallocng", "mimalloc")
 _ALIASES = {
     "cc": "c",
     "cxx": "c++",
@@ -30,10 +31,22 @@ class Request:
 
     target: Target
     languages: tuple[str, ...] = ("c",)
+    gcc: str | None = None
+    """The version of GCC that is wanted, or how it begins: `15`, `14.2`; None: any."""
+    recipe: str | None = None
+    """A recipe's name, or its file; None: whatever fits."""
+    malloc: str | None = None
+    """The allocator of musl's libc.a, one of `MALLOCS`; None: the origin's habit."""
+
+    @property
+    def special(self) -> str:
+        """What only a build from source can give, in words; empty if there is nothing."""
+        said = {"GCC": self.gcc, "the recipe": self.recipe, "malloc": self.malloc}
+        return ", ".join(f"{word} {value}" for word, value in said.items() if value)
 
     def __str__(self) -> str:
-        more = ", ".join(self.languages[1:])
-        return f"{self.target} with {more}" if more else str(self.target)
+        more = [*self.languages[1:], *([self.special] if self.special else [])]
+        return f"{self.target} with {', '.join(more)}" if more else str(self.target)
 
 
 def languages(words: Iterable[str]) -> tuple[str, ...]:

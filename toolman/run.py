@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import shlex
 import shutil
+import signal
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LAST_LINES = 20
+_PATIENCE = 3  # seconds that a program gets to end
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -50,6 +54,47 @@ class Running:
         if not self.ended():
             self._process.kill()
         self._process.communicate()
+
+
+class Job:
+    """A program under way whose output goes into a log, with all of its children.
+
+    They are a process group of their own, so that `end` reaches them all. If toolman is killed,
+    the program is told by SIGTERM, as far as the host has `setpriv`.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        log: Path,
+        fds: Sequence[int] = (),
+    ) -> None:
+        with log.open("ab") as file:
+            self._process = subprocess.Popen(
+                [*_until_death(), *argv],
+                env=dict(env),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                pass_fds=fds,
+                process_group=0,
+            )
+
+    def wait(self) -> int:
+        """Wait for the end; the exit code."""
+        return self._process.wait()
+
+    def end(self) -> None:
+        """End it and its children: politely, so that `make` deletes what is half written."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_PATIENCE)
 
 
 def run(
@@ -121,6 +166,12 @@ def check_disk(done: Finished) -> None:
     for number in _FULL:
         if os.strerror(number) in done.out + done.err:
             raise OSError(number, os.strerror(number))
+
+
+@functools.cache
+def _until_death() -> tuple[str, ...]:
+    setpriv = which("setpriv")
+    return (setpriv, "--pdeathsig", "TERM", "--") if setpriv else ()
 
 
 def replace(argv: Sequence[str | Path], env: Mapping[str, str]) -> NoReturn:

@@ -38,7 +38,9 @@ class Platform:
     flag: str
     interp: Mapping[str, str]
     elf: Mapping[str, Any]
+    gcc: tuple[str, ...]
     kernel: str
+    musl: str
     cmake: str
     meson: str
     qemu: str
@@ -143,5 +145,5 @@ def _triples(target: Target) -> Iterator[str]:
 def _row(docker: str, row: dict[str, Any]) -> Platform:
     optional: dict[str, Any] = {"triples": {}, "flag": "-march", "debian": None, "runs_on": ()}
     values = {**optional, **row}
-    values |= {key: tuple(values[key]) for key in ("aliases", "runs_on")}
+    values |= {key: tuple(values[key]) for key in ("aliases", "gcc", "runs_on")}
     return Platform(docker=docker, **values)

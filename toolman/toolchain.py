@@ -12,6 +12,8 @@ The file stands at the head of the tree (schema 1):
     sysroot     the target's headers and libraries, relative to the root
     tools       `gcc` → its file, relative to the root
     components  what it was made of: name, version, sha256, size in bytes
+    recipe      of one that was built from source: its recipe's name; else null
+    malloc      likewise: the allocator of its libc.a, if it is musl's
 """
 
 from __future__ import annotations
@@ -57,6 +59,8 @@ class Description:
     tools: Mapping[str, str]
     components: tuple[Component, ...] = ()
     root: str | None = None
+    recipe: str | None = None
+    malloc: str | None = None
 
     @property
     def entry(self) -> str:

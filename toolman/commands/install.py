@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolman import choose, install
 from toolman.commands import output
-from toolman.request import Request, languages
+from toolman.context import BuildOptions
+from toolman.request import MALLOCS, Request, languages
 
 if TYPE_CHECKING:
-    import argparse
-
     from toolman.context import Context
     from toolman.install import Result
-    from toolman.origins.distro import Plan
+    from toolman.origins import Plan
 
 SUMMARY = "install toolchains; does nothing where they are installed already"
 EXAMPLES = """\
@@ -21,6 +23,8 @@ EXAMPLES = """\
   toolman install linux/arm64 linux/amd64      (musl, unless a pin or default says otherwise)
   toolman install arm64-gnu --with c++,gccgo
   toolman install riscv64-gnu --dry-run
+  toolman install arm64-musl --with c++                (built from source: minutes)
+  toolman install arm64-musl --gcc 15 --jobs 4
 """
 
 
@@ -30,10 +34,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--with", dest="languages", default="", metavar="LANG,…", help="c++, gccgo, fortran"
     )
     parser.add_argument("--libc", choices=("musl", "gnu"), help="for platforms named without one")
-    parser.add_argument("--origin", choices=install.ORIGINS, help="where the bytes come from")
+    origins = (*install.ORIGINS, "linked")
+    parser.add_argument("--origin", choices=origins, help="where the bytes come from")
+    parser.add_argument("--gcc", metavar="VERSION", help="a version of GCC, or how it begins: 15")
+    parser.add_argument("--recipe", metavar="NAME|FILE", help="build by this recipe")
+    parser.add_argument("--malloc", choices=MALLOCS, help="the allocator inside musl's libc.a")
     parser.add_argument(
         "--dry-run", action="store_true", help="show packages and bytes, fetch nothing"
     )
+    build = parser.add_argument_group("building from source")
+    build.add_argument("--jobs", "-j", type=_count, metavar="N", help="how many jobs at once")
+    build.add_argument("--keep-work", action="store_true", help="keep what was built in between")
+    build.add_argument("--timeline", type=Path, metavar="FILE", help="write the steps as a trace")
     output.add_json(parser)
 
 
@@ -43,7 +55,10 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
         choose.choose(word, ctx.store, libc=args.libc, directory=ctx.directory)
         for word in args.target
     ]
-    requests = [Request(target=one.target, languages=wanted) for one in choices]
+    asked = {"gcc": args.gcc, "recipe": args.recipe, "malloc": args.malloc}
+    requests = [Request(target=one.target, languages=wanted, **asked) for one in choices]
+    build = BuildOptions(jobs=args.jobs, keep_work=args.keep_work, timeline=args.timeline)
+    ctx = replace(ctx, build=build)
     if args.dry_run:
         return _dry_run([install.plan(one, ctx, args.origin) for one in requests], requests, args)
     results = []
@@ -67,41 +82,44 @@ def _result(result: Result) -> dict[str, Any]:
     return {**output.summary(result.toolchain), "fresh": result.fresh}
 
 
-def _dry_run(plans: list[Plan | None], requests: list[Request], args: argparse.Namespace) -> int:
+def _count(word: str) -> int:
+    if not word.isdigit() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"'{word}' is no number of jobs")
+    return int(word)
+
+
+def _dry_run(
+    plans: list[tuple[str, Plan] | None], requests: list[Request], args: argparse.Namespace
+) -> int:
     if args.json:
         rows = [_plan(*pair) for pair in zip(plans, requests, strict=True)]
         output.print_json({"plans": rows})
         return 0
-    for plan, request in zip(plans, requests, strict=True):
-        if plan is None:
+    for found, request in zip(plans, requests, strict=True):
+        if found is None:
             print(f"{request}: already installed")
             continue
-        fetched = sum(deb.size for deb in plan.missing)
-        total = sum(deb.size for deb in plan.debs)
-        print(f"{request}: origin distro, {total / 1e6:.1f} MB, {fetched / 1e6:.1f} MB to download")
-        output.table([("", deb.name, deb.version, f"{deb.size / 1e6:.2f} MB") for deb in plan.debs])
+        origin, plan = found
+        total = sum(part.size for part in plan.parts)
+        fetched = plan.download
+        print(
+            f"{request}: origin {origin}, {plan.summary}, {total / 1e6:.1f} MB, "
+            f"{fetched / 1e6:.1f} MB to download"
+        )
+        output.table(
+            [("", one.name, one.version, f"{one.size / 1e6:.2f} MB") for one in plan.parts]
+        )
     return 0
 
 
-def _plan(plan: Plan | None, request: Request) -> dict[str, Any]:
+def _plan(found: tuple[str, Plan] | None, request: Request) -> dict[str, Any]:
     values: dict[str, Any] = {"target": request.target.name, "languages": request.languages}
-    if plan is None:
+    if found is None:
         return {**values, "present": True, "packages": [], "download": 0}
+    origin, plan = found
     packages = [
-        {
-            "name": deb.name,
-            "version": deb.version,
-            "architecture": deb.architecture,
-            "size": deb.size,
-            "sha256": deb.sha256,
-        }
-        for deb in plan.debs
+        {"name": one.name, "version": one.version, "size": one.size, "sha256": one.sha256}
+        for one in plan.parts
     ]
-    download = sum(deb.size for deb in plan.missing)
-    return {
-        **values,
-        "present": False,
-        "origin": "distro",
-        "packages": packages,
-        "download": download,
-    }
+    shown = {"present": False, "origin": origin, "packages": packages, "download": plan.download}
+    return {**values, **shown}

@@ -1,8 +1,54 @@
 """Origins: the ways to get a toolchain's bytes.
 
 An origin is a module with
-    offers(request) → None, or the reason why it cannot meet the request;
-    plan(request, …) → what it would fetch: components and bytes;
-    make(plan, into, …) → the description of the tree that it has finished in `into`.
+    offers(request, ctx) → None, or the reason why it cannot meet the request;
+    plan(request, ctx) → what it would fetch and do, a `Plan`;
+    make(plan, tree, ctx) → the description of the tree that it has finished in `tree`.
 `install` asks them in the order of design.md.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from toolman.context import Context
+    from toolman.request import Request
+
+
+class Part(Protocol):
+    """Something to be fetched: a package, a source. Its size is in bytes."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+
+
+class Plan(Protocol):
+    """How an origin would meet a request."""
+
+    @property
+    def request(self) -> Request: ...
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """All that goes in."""
+
+    @property
+    def download(self) -> int:
+        """Bytes that are not here yet."""
+
+    @property
+    def summary(self) -> str:
+        """As in `35 packages of debian12`."""
+
+    def space(self, ctx: Context) -> Mapping[Path, int]:
+        """Bytes that it takes in the directories of `ctx`."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from toolman.context import Context
     from toolman.host import Host
     from toolman.origins.apt import Archive, Deb
     from toolman.report import Reporter
@@ -69,6 +70,24 @@ class Plan:
         return [deb for deb in every if not (self.archive.debs / deb.file).exists()]
 
     @property
+    def parts(self) -> tuple[Deb, ...]:
+        """All that is unpacked, helpers and sources too."""
+        return (*self.debs, *self.sources)
+
+    @property
+    def download(self) -> int:
+        return sum(deb.size for deb in self.missing)
+
+    @property
+    def summary(self) -> str:
+        return f"{len(self.components)} packages of {self.host.system}"
+
+    def space(self, ctx: Context) -> dict[Path, int]:
+        """Bytes that it takes in the cache and in the store."""
+        unpacked = UNPACKED * sum(deb.size for deb in self.debs)
+        return {ctx.paths.cache: self.download, ctx.paths.data: unpacked}
+
+    @property
     def digest(self) -> str:
         """Equal for equal packages, finished in the same way for the same host."""
         inputs = {
@@ -81,26 +100,29 @@ class Plan:
         return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
-def offers(request: Request, host: Host) -> str | None:
-    """Why this origin cannot meet `request` on `host`; None if, as far as is known, it can."""
+def offers(request: Request, ctx: Context) -> str | None:
+    """Why this origin cannot meet `request` here; None if, as far as is known, it can."""
     if not apt.available():
         return "this host has no apt-get and dpkg-deb"
     platform = request.target.platform
     if platform.debian is None:
         return f"Debian and Ubuntu have no architecture for {platform}"
-    wanted = [one for one in request.languages if one not in _row(request, host)]
+    if request.special:
+        return f"it has one GCC, as it is, and not {request.special}"
+    wanted = [one for one in request.languages if one not in _row(request, ctx.host)]
     if wanted:
         return f"it has no {', '.join(wanted)} for {request.target.libc}"
     return None
 
 
-def plan(request: Request, host: Host, cache: Path, reporter: Reporter) -> Plan:
+def plan(request: Request, ctx: Context) -> Plan:
     """Resolve the packages that `request` takes.
 
     Raises:
         AbsentError: the archive lacks one of them.
         NetworkError, IntegrityError: the lists could not be had, or are forged.
     """
+    host, cache, reporter = ctx.host, ctx.paths.cache, ctx.reporter
     platform = request.target.platform
     row = _row(request, host)
     names = [_fill(name, request) for language in request.languages for name in row[language]]
@@ -126,7 +148,7 @@ def _plan_with_source(request: Request, host: Host, cache: Path, reporter: Repor
     return replace(found, sources=tuple(archive.source(row["source"])))
 
 
-def make(chosen: Plan, into: Path, reporter: Reporter) -> Description:
+def make(chosen: Plan, into: Path, ctx: Context) -> Description:
     """Download, verify, unpack and finish `chosen` in the empty directory `into`.
 
     Raises:
@@ -134,12 +156,13 @@ def make(chosen: Plan, into: Path, reporter: Reporter) -> Description:
         IntegrityError: one is not what the signed lists state.
         BuildError: a step of the finishing failed.
     """
+    reporter = ctx.reporter
     trees = finish.Trees(tree=into, aside=into.parent / "aside")
     try:
         _unpack_into(trees, chosen, reporter)
     except apt.StaleError:
         chosen.archive.refresh(reporter)
-        chosen = plan(chosen.request, chosen.host, chosen.archive.cache, reporter)
+        chosen = plan(chosen.request, ctx)
         # Some of the old packages are in there already.
         remove_tree(trees.aside)
         remove_tree(into)

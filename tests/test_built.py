@@ -1,0 +1,277 @@
+"""Toolchains that origin `source` has built here, at work: real sources, real GCC, qemu-user.
+
+arm64-musl with C and C++ is built in every run of the tests; the other targets and languages are
+slow ones. What is built stays until toolman's procedure, its recipes or its patches change.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import tools
+from test_toolchains import CXX, GO, HELLO, User
+
+from toolman import elf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Runner
+
+FORTRAN = """
+program hello
+    implicit none
+    real(16) :: x
+    x = 2
+    if (abs(sqrt(x) ** 2 - x) < 1e-30_16) print '(a)', 'fortran'
+end program
+"""
+OPENMP = """
+#include <stdatomic.h>
+#include <stdio.h>
+int main(void) {
+    atomic_int n = 0;
+    #pragma omp parallel num_threads(4)
+    n++;
+    printf("%d threads\\n", n);
+}
+"""
+WIDE = """
+struct { long a[4]; } x, y;
+int main(void) { __atomic_load(&x, &y, __ATOMIC_SEQ_CST); return y.a[0]; }
+"""
+# The variable is libgcc's own; its outline atomics ask it which kind to use.
+LSE = """
+#include <stdio.h>
+extern _Bool __aarch64_have_lse_atomics __attribute__((visibility("hidden")));
+int n;
+int main(void) {
+    __atomic_fetch_add(&n, 1, __ATOMIC_SEQ_CST);
+    printf("%d %d\\n", n, __aarch64_have_lse_atomics);
+}
+"""
+FIRST = "arm64-musl"
+EVERY = {
+    "amd64-musl": "c++,gccgo,fortran",
+    "arm64-musl": "c++,gccgo,fortran",
+    "armv7-musl": "c++,fortran",
+    "386-musl": "c++",
+    "riscv64-musl": "c++,gccgo",
+    "arm64-gnu": "c++,gccgo,fortran",
+}
+
+# One build at a time: it takes all processors.
+pytestmark = pytest.mark.xdist_group("built")
+
+
+def procedure() -> str:
+    """Changes with all that a built tree depends on."""
+    found = [*tools.CHECKOUT.glob("toolman/build/*.py"), *tools.CHECKOUT.glob("recipes/**/*")]
+    found += [tools.CHECKOUT / "toolman/targets.toml", tools.CHECKOUT / "toolman/origins/source.py"]
+    text = b"".join(path.read_bytes() for path in sorted(found) if path.is_file())
+    return hashlib.sha256(text).hexdigest()[:12]
+
+
+@functools.cache
+def built(target: str, languages: str, *words: str) -> Path:
+    """A TOOLMAN_HOME with that toolchain."""
+    name = "-".join([target, languages.replace(",", "-"), *words]).replace("/", "-")
+    home = tools.CACHE / f"home-built-{procedure()}-{name}"
+    tools.install(home, target, "--with", languages, "--origin", "source", *words)
+    return home
+
+
+@pytest.fixture(scope="session")
+def user_of(
+    toolman: Runner, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, str], User]:
+    def find(target: str, languages: str) -> User:
+        return User(toolman, built(target, languages), tmp_path_factory.mktemp("work"))
+
+    return find
+
+
+@pytest.fixture
+def user(toolman: Runner, tmp_path: Path) -> User:
+    return User(toolman, built(FIRST, "c++"), tmp_path)
+
+
+def tree(user: User, target: str = FIRST) -> Path:
+    return Path(user.tool("gcc", target)).parents[1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "linkage"),
+    [
+        (("-static",), "static"),
+        ((), "dynamic"),
+        (("-static-pie",), "static-pie"),
+        (("-O2", "-flto", "-static"), "static"),
+        (("-O2", "-march=armv8.1-a"), "dynamic"),
+    ],
+)
+def test_programs_of_every_linkage_run(user: User, flags: tuple[str, ...], linkage: str) -> None:
+    program = user.compile(FIRST, "-pthread", *flags)
+    report = elf.inspect(program)
+    assert (report.linkage, str(report.machine)) == (linkage, "linux/arm64")
+    assert user.run(FIRST, program) == "hello 100\n"
+
+
+@pytest.mark.parametrize("flags", [("-static",), (), ("-static-pie",), ("-O2", "-flto", "-static")])
+def test_cxx_with_exceptions_and_threads_runs(user: User, flags: tuple[str, ...]) -> None:
+    program = user.compile(FIRST, "-pthread", *flags, source=CXX, tool="g++")
+    assert user.run(FIRST, program) == "42 caught\n"
+
+
+def test_a_shared_library_of_ones_own_works(user: User) -> None:
+    (user.work / "own.c").write_text("int answer(void) { return 42; }\n")
+    argv = [user.tool("gcc", FIRST), "-shared", "-fPIC", "own.c", "-o", "libown.so"]
+    subprocess.run(argv, cwd=user.work, check=True)
+    flags = (f"-L{user.work}", f"-Wl,-rpath,{user.work}", "-lown")
+    program = user.compile(
+        FIRST, *flags, source="int answer(void); int main(void) { return answer() != 42; }"
+    )
+    assert elf.inspect(program).needed == ("libown.so", "libc.so")
+    assert user.run(FIRST, program) == ""
+
+
+def test_openmp_and_libatomic_are_there(user: User) -> None:
+    program = user.compile(FIRST, "-fopenmp", "-static", source=OPENMP)
+    assert user.run(FIRST, program) == "4 threads\n"
+    assert user.run(FIRST, user.compile(FIRST, "-static", "-latomic", source=WIDE)) == ""
+
+
+@pytest.mark.parametrize("flags", [("-static",), (), ("-static-pie",)])
+def test_outline_atomics_switch_to_lse(user: User, flags: tuple[str, ...]) -> None:
+    """Both kinds are in the program, and the processor decides."""
+    program = user.compile(FIRST, "-O2", *flags, source=LSE)
+    words = [user.tool("objdump", FIRST), "-d", program]
+    shown = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert "ldaddal" in shown
+    assert "ldaxr" in shown
+    sysroot = ["-L", str(tree(user) / "aarch64-linux-musl")]
+    for processor, said in (("cortex-a53", "1 0\n"), ("max", "1 1\n")):
+        argv = ["qemu-aarch64-static", "-cpu", processor, *sysroot, program]
+        assert subprocess.run(argv, capture_output=True, text=True).stdout == said
+
+
+def test_lto_sees_into_archives(user: User) -> None:
+    """As only a linker with GCC's plugin does; the objects hold nothing else."""
+    (user.work / "answer.c").write_text("int answer(void) { return 42; }\n")
+    lto = ["-O2", "-flto", "-fno-fat-lto-objects"]
+    argv = [user.tool("gcc", FIRST), *lto, "-c", "answer.c", "-o", "answer.o"]
+    subprocess.run(argv, cwd=user.work, check=True)
+    argv = [user.tool("ar", FIRST), "rcs", "libanswer.a", "answer.o"]
+    subprocess.run(argv, cwd=user.work, check=True)
+    names = [user.tool("nm", FIRST), "libanswer.a"]
+    assert "T answer" in subprocess.run(names, cwd=user.work, capture_output=True, text=True).stdout
+    main = "int answer(void);\nint main(void) { return answer() - 42; }\n"
+    archive = ("-Wl,--whole-archive", str(user.work / "libanswer.a"), "-Wl,--no-whole-archive")
+    program = user.compile(FIRST, *lto, "-static", *archive, source=main)
+    assert user.run(FIRST, program) == ""
+
+
+def test_threads_have_stacks_that_c_code_can_live_with(user: User) -> None:
+    assert elf.inspect(user.compile(FIRST, "-static")).stack_size == 8 << 20
+    own = elf.inspect(user.compile(FIRST, "-static", "-Wl,-z,stack-size=1048576"))
+    assert own.stack_size == 1 << 20
+
+
+def test_host_tools_are_static_and_stripped(user: User) -> None:
+    found = [path for path in tree(user).glob("bin/*") if path.is_file() and not path.is_symlink()]
+    found += [path for path in tree(user).glob("libexec/gcc/*/*/*") if path.stat().st_mode & 0o111]
+    assert len(found) > 20
+    for path in found:
+        if path.read_bytes()[:4] == b"\x7fELF":
+            assert elf.inspect(path).linkage == "static", path
+    sections = subprocess.run(["readelf", "-S", found[0]], capture_output=True, text=True).stdout
+    assert ".symtab" not in sections
+
+
+def test_the_tree_works_from_any_place(user: User) -> None:
+    moved = user.work / "some where"
+    subprocess.run(["cp", "-al", tree(user), moved], check=True)
+    (user.work / "a.c").write_text(HELLO)
+    compiler = moved / "bin/aarch64-linux-musl-gcc"
+    dirs = subprocess.run([compiler, "-print-search-dirs"], capture_output=True, text=True).stdout
+    assert str(tree(user)) not in dirs
+    environ = {"PATH": "/nowhere"}
+    argv = [compiler, "-static", "-pthread", "a.c", "-o", "program"]
+    subprocess.run(argv, cwd=user.work, env=environ, check=True)
+    assert user.run(FIRST, user.work / "program") == "hello 100\n"
+
+
+def test_no_directory_of_the_build_is_inside(user: User) -> None:
+    grep = ["grep", "-rlF", str(tools.CACHE), tree(user)]
+    assert subprocess.run(grep, capture_output=True, text=True).stdout == ""
+    said = subprocess.run([user.tool("gcc", FIRST), "-v"], capture_output=True, text=True).stderr
+    assert "Configured with: toolman" in said
+
+
+def test_it_describes_itself(user: User) -> None:
+    shown = json.loads(user.toolman("show", FIRST, "--json", env=user.env).out)
+    names = {one["name"] for one in shown["components"]}
+    assert {"gcc", "binutils", "musl", "gmp", "mpfr", "mpc", "linux-headers"} <= names
+    assert (shown["origin"], shown["recipe"], shown["malloc"]) == (
+        "source",
+        "gcc-14-musl",
+        "mallocng",
+    )
+    assert all(len(one["sha256"]) == 64 and one["size"] > 0 for one in shown["components"])
+
+
+def test_packed_it_is_as_small_as_promised(user: User) -> None:
+    file = user.work / "packed.tar.zst"
+    done = user.toolman("pack", FIRST, "-o", file, env=user.env)
+    assert done.code == 0, done.err
+    assert file.stat().st_size < 30_000_000
+    used = subprocess.run(["du", "-sB1", tree(user)], capture_output=True, text=True).stdout
+    assert int(used.split()[0]) < 200_000_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", EVERY)
+def test_every_target_runs_what_it_compiles(
+    user_of: Callable[[str, str], User], target: str
+) -> None:
+    languages = EVERY[target]
+    user = user_of(target, languages)
+    for flags in (("-static",), (), ("-static-pie",), ("-O2", "-flto", "-static")):
+        assert user.run(target, user.compile(target, "-pthread", *flags)) == "hello 100\n"
+        program = user.compile(target, "-pthread", *flags, source=CXX, tool="g++")
+        assert user.run(target, program) == "42 caught\n"
+    for flags in (("-static",), ()):
+        if "gccgo" in languages:
+            program = user.compile(target, *flags, source=GO, tool="gccgo")
+            assert user.run(target, program) == "gccgo 7\n"
+        if "fortran" in languages:
+            program = user.compile(target, *flags, source=FORTRAN, tool="gfortran")
+            assert user.run(target, program).strip() == "fortran"
+
+
+@pytest.mark.slow
+def test_two_builds_give_the_same_bytes(toolman: Runner, tmp_path: Path) -> None:
+    """In directories of other lengths, at other times, with other numbers of jobs."""
+    archives = []
+    for name, jobs in (("a", "2"), ("a-longer-name/of-a-directory", "5")):
+        env = {
+            "TOOLMAN_HOME": str(tmp_path / name / "home"),
+            "TOOLMAN_CACHE": str(tmp_path / name / "cache"),
+        }
+        sources = tmp_path / name / "cache/sha256"
+        shutil.copytree(tools.CACHE / "toolman/sha256", sources, copy_function=os.link)
+        words = ("--with", "c++", "--origin", "source", "--jobs", jobs)
+        done = toolman("install", FIRST, *words, env=env)
+        assert done.code == 0, done.err
+        file = tmp_path / f"{jobs}.tar.zst"
+        assert toolman("pack", FIRST, "-o", file, env=env).code == 0
+        archives.append(file.read_bytes())
+    assert archives[0] == archives[1]

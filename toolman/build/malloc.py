@@ -1,0 +1,73 @@
+"""mimalloc inside musl's libc.a, in the place of musl's own allocator.
+
+musl's is small and hardened, and many times slower where threads allocate. What is replaced is
+in the archive only: in a dynamic program the libc is that of the machine where it runs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from toolman.build import flags, gcc, musl
+from toolman.build.step import Command, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toolman.build.blueprint import Blueprint
+    from toolman.build.layout import Layout
+
+# Of musl's libc.a these two stay, for the libc itself calls what they define. The first also
+# defines a weak `malloc`, which would satisfy a program before mimalloc's is looked at.
+_SCRIPT = """\
+objects=$(ls obj/src/malloc/*.o obj/src/malloc/*/*.o)
+lite=obj/src/malloc/lite_malloc.o
+for object in $objects; do
+    case $object in
+    $lite | */libc_calloc.o | */replaced.o | */reallocarray.o) continue ;;
+    esac
+    dropped="$dropped $object"
+done
+kept=$(find obj/src obj/compat -name '*.o' ! -path "$lite" | sort)
+for object in $dropped; do
+    kept=$(printf '%s\\n' "$kept" | grep -vxF "$object")
+done
+"$OBJCOPY" --strip-symbol=malloc "$lite" lite_malloc.o
+rm -f mimalloc.a
+"$AR" rcs mimalloc.a mimalloc.o lite_malloc.o $kept
+install -m 644 mimalloc.a "$LIBC"
+"""
+
+
+def steps(plan: Blueprint, layout: Layout) -> Iterator[Step]:
+    """None but for `--malloc mimalloc`."""
+    if plan.malloc != "mimalloc":
+        return
+    where, source = layout.objects("musl"), layout.source("mimalloc")
+    tools = str(layout.out / "bin" / plan.triple)
+    env = {
+        "AR": f"{tools}-ar",
+        "OBJCOPY": f"{tools}-objcopy",
+        "LIBC": str(layout.sysroot / "lib/libc.a"),
+    }
+    yield flags.source(plan, layout, "mimalloc", 1)
+    yield Step(
+        name="mimalloc: library",
+        commands=(
+            Command(
+                argv=(
+                    *musl.compiler(plan, layout),
+                    *("-O2", "-fPIC", "-DNDEBUG", "-DMI_MALLOC_OVERRIDE", "-DMI_LIBC_MUSL=1"),
+                    # Thread-local data that a static program reaches without a call.
+                    "-ftls-model=local-exec",
+                    *flags.hide(layout.shared, layout.work),
+                    f"-I{source}/include",
+                    *("-c", f"{source}/src/static.c", "-o", "mimalloc.o"),
+                ),
+                cwd=where,
+            ),
+            Command(argv=("sh", "-euc", _SCRIPT), cwd=where, env=env),
+        ),
+        needs=("mimalloc: source", musl.INSTALLED, gcc.SHARED_LIBGCC),
+        seconds=15,
+    )

@@ -1,0 +1,252 @@
+"""Origin `source`: built here from pinned tarballs, as `build` says.
+
+Sources come from upstream or Debian's archive (`sources`), tools of the host are found or
+unpacked (`hosttools`), both before the first step. What is built lies in the cache until it is
+complete, so that a stopped build goes on where it was.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from toolman import recipe, run, store
+from toolman.build import finish
+from toolman.build import plan as procedure
+from toolman.build.blueprint import Blueprint, Source
+from toolman.build.runner import Runner, write_timeline
+from toolman.errors import ToolmanError
+from toolman.origins import hosttools, sources
+from toolman.toolchain import Component, Description
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from toolman.build.layout import Layout
+    from toolman.context import Context
+    from toolman.origins.hosttools import HostTools
+    from toolman.origins.sources import Obtained
+    from toolman.pin import Pin
+    from toolman.recipe import Recipe
+    from toolman.request import Request
+
+NAME = "source"
+_PREFERRED = {"musl": "gcc-14-musl", "gnu": "gcc-14-gnu"}
+# libgo runs on these; on other machines musl lacks what it needs, or it was never tried.
+_GCCGO_ON_MUSL = ("amd64", "arm64", "riscv64")
+_COMMON = ("gcc", "binutils", "gmp", "mpfr", "mpc", "linux-headers")
+_LIBC = {"musl": "musl", "gnu": "glibc"}
+_MALLOC = {"mimalloc": ("mimalloc",)}
+_DISK = 4_000_000_000  # bytes of an unfinished toolchain; 3.3 GB measured with C and C++
+_MEMORY = 1_500_000_000  # bytes a job takes at most, the compilers of GCC's largest files
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A toolchain to be built, and what has to be fetched for it."""
+
+    request: Request
+    recipe: Recipe
+    pins: Mapping[str, tuple[Pin, ...]]
+    """Those that serve, by component or patch."""
+    cache: Path
+
+    @property
+    def parts(self) -> list[Component]:
+        """The sources; of each the bytes that are here, or else are tried first."""
+        return [_part(name, self._chosen(some)) for name, some in self.pins.items()]
+
+    @property
+    def download(self) -> int:
+        return sum(one.size for one in self.parts if not self._has(one.sha256))
+
+    def _chosen(self, some: tuple[Pin, ...]) -> Pin:
+        return next((pin for pin in some if self._has(pin.sha256)), some[0])
+
+    def _has(self, digest: str) -> bool:
+        return (self.cache / "sha256" / digest).exists()
+
+    @property
+    def summary(self) -> str:
+        return f"recipe {self.recipe.name}: GCC {self.recipe.components['gcc']}"
+
+    def space(self, ctx: Context) -> dict[Path, int]:
+        """Bytes that it takes in the cache and in the store."""
+        return {ctx.paths.cache: _DISK, ctx.paths.data: _DISK // 10}
+
+
+def offers(request: Request, ctx: Context) -> str | None:
+    """Why this origin cannot meet `request`; None if it can.
+
+    Raises:
+        InputError: the recipe that it names is wrong.
+    """
+    del ctx
+    target = request.target
+    found = _recipe(request)
+    if found is None:
+        return f"it has no recipe for {request.target.libc} with GCC {request.gcc}"
+    if target not in found.targets:
+        return f"the recipe {found.name} has no {target}"
+    if request.malloc and target.libc != "musl":
+        return "only musl's allocator can be chosen"
+    musl_go = target.libc == "musl" and target.platform.name not in _GCCGO_ON_MUSL
+    if "gccgo" in request.languages and musl_go:
+        return f"it has gccgo on musl for {', '.join(_GCCGO_ON_MUSL)} only"
+    return None
+
+
+def plan(request: Request, ctx: Context) -> Plan:
+    """Choose the recipe, and see that this machine can build it, before anything is fetched.
+
+    Raises:
+        InputError: the recipe is wrong.
+        ToolmanError: memory does not suffice.
+    """
+    found = _recipe(request)
+    assert found
+    names = (*_COMMON, _LIBC[request.target.libc], *_MALLOC.get(request.malloc or "", ()))
+    pins = sources.wanted(found, request.target.platform, names)
+    return Plan(request=request, recipe=found, pins=pins, cache=ctx.paths.cache)
+
+
+def make(chosen: Plan, into: Path, ctx: Context) -> Description:
+    """Fetch the sources, build, and move the finished tree to `into`, an empty directory.
+
+    Raises:
+        InputError: tools of the host are missing and cannot be unpacked.
+        NetworkError, IntegrityError: a source could not be had, or is not the pinned one.
+        BuildError: a step failed; its log is named.
+    """
+    jobs = ctx.build.jobs or os.cpu_count() or 1
+    _check_memory(jobs)
+    tools = hosttools.find(hosttools.needed(chosen.request.target), ctx)
+    obtained = sources.obtain(chosen.pins, ctx.paths.cache, ctx.host, ctx.reporter)
+    blueprint = _blueprint(chosen, obtained, tools, ctx)
+    where = procedure.layout(blueprint, ctx.paths.cache)
+    with store.locked(where.locks, f"build-{where.name}", lambda: _wait(where, ctx)):
+        finished = _build(blueprint, where, tools, jobs, ctx)
+        into.rmdir()
+        shutil.move(where.out, into)
+        if not ctx.build.keep_work:
+            store.remove_tree(where.work)
+    return Description(
+        name=chosen.request.target.name,
+        target=chosen.request.target,
+        version=obtained["gcc"].pin.release,
+        digest=blueprint.digest,
+        origin=NAME,
+        languages=chosen.request.languages,
+        host=ctx.host.key,
+        sysroot=finished.sysroot,
+        tools=finished.tools,
+        components=_components(obtained),
+        recipe=chosen.recipe.name,
+        malloc=blueprint.malloc if blueprint.musl else None,
+    )
+
+
+def _recipe(request: Request) -> Recipe | None:
+    if request.recipe:
+        return recipe.load_recipe(request.recipe)
+    fitting = [
+        one
+        for one in recipe.recipes()
+        if one.libc == request.target.libc and _fits(one.components["gcc"], request.gcc)
+    ]
+    preferred = _PREFERRED[request.target.libc]
+    return min(fitting, key=lambda one: (one.name != preferred, one.name), default=None)
+
+
+def _fits(version: str, wanted: str | None) -> bool:
+    return wanted is None or f"{version}.".startswith(f"{wanted}.")
+
+
+def _build(
+    blueprint: Blueprint, where: Layout, tools: HostTools, jobs: int, ctx: Context
+) -> finish.Finished:
+    env = _environment(tools, where.out / "bin", ctx)
+    runner = Runner(layout=where, env=env, jobs=jobs, reporter=ctx.reporter)
+    try:
+        runner.run(procedure.steps(blueprint, where))
+    finally:
+        if ctx.build.timeline:
+            write_timeline(runner.spans, ctx.build.timeline)
+    ctx.reporter.step("finishing the tree")
+    return finish.finish(blueprint, where, run.which("strip", env["PATH"]) or "strip")
+
+
+def _wait(where: Layout, ctx: Context) -> None:
+    ctx.reporter.step(f"waiting for another toolman ({where.name})")
+
+
+def _check_memory(jobs: int) -> None:
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if memory < jobs * _MEMORY:
+        raise ToolmanError(
+            f"{jobs} jobs may take {jobs * _MEMORY / 1e9:.1f} GB of memory, "
+            f"and this machine has {memory / 1e9:.1f} GB",
+            hint=f"try: --jobs {max(memory // _MEMORY, 1)}",
+        )
+
+
+def _blueprint(
+    chosen: Plan, obtained: Mapping[str, Obtained], tools: HostTools, ctx: Context
+) -> Blueprint:
+    found = chosen.recipe
+    return Blueprint(
+        target=chosen.request.target,
+        languages=chosen.request.languages,
+        sources={
+            name: _source(name, found, obtained) for name in obtained if name in found.components
+        },
+        configure=found.configure,
+        malloc=chosen.request.malloc or "mallocng",
+        cc=tools.cc[0],
+        cxx=tools.cxx[0],
+        compiler=run.check("asking the compiler", [tools.cc[0], "--version"]).splitlines()[0],
+        machine=ctx.host.machine,
+        host=ctx.host.key,
+    )
+
+
+def _source(name: str, found: Recipe, obtained: Mapping[str, Obtained]) -> Source:
+    one = obtained[name]
+    fixes = [obtained[patch.name].path for patch in found.fixes(name)]
+    own = found.patch_files([*one.pin.patches, *found.patches.get(name, ())])
+    return Source(
+        version=one.pin.release,
+        file=one.path,
+        sha256=one.pin.sha256,
+        debian=one.pin.debian is not None,
+        patches=(*fixes, *own),
+    )
+
+
+def _environment(tools: HostTools, installed: Path, ctx: Context) -> dict[str, str]:
+    """All that a step sees: nothing of the user's that could get into what is built."""
+    kept = {name: ctx.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in ctx.environ}
+    env = tools.environment(kept)
+    clean = {"LC_ALL": "C", "TZ": "UTC", "SOURCE_DATE_EPOCH": "0"}
+    # dash runs a configure in two thirds of bash's time.
+    shell = {"CONFIG_SHELL": "/bin/dash"} if run.which("/bin/dash") else {}
+    return {**env, **clean, **shell, "PATH": f"{installed}:{env['PATH']}"}
+
+
+def _part(name: str, pin: Pin) -> Component:
+    return Component(name=name, version=pin.release, sha256=pin.sha256, size=pin.size or 0)
+
+
+def _components(obtained: Mapping[str, Obtained]) -> tuple[Component, ...]:
+    return tuple(
+        Component(
+            name=name,
+            version=one.pin.release,
+            sha256=one.pin.sha256,
+            size=one.path.stat().st_size,
+        )
+        for name, one in sorted(obtained.items())
+    )
