@@ -4,31 +4,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from toolman import choose, target
+from toolman import choose, recipe, target
 from toolman.commands import output
-from toolman.origins import distro
 from toolman.request import LANGUAGES, Request
 
 if TYPE_CHECKING:
     import argparse
+    from types import ModuleType
 
     from toolman.context import Context
     from toolman.target import Target
+
+    Origins = dict[str, ModuleType]
 
 SUMMARY = "list the installed toolchains, or all targets"
 EXAMPLES = """\
   toolman list
   toolman list --available
+  toolman list --recipes
   toolman list --json
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--available", action="store_true", help="all targets and who offers them")
+    parser.add_argument("--recipes", action="store_true", help="what origin source can build")
     output.add_json(parser)
 
 
 def run(args: argparse.Namespace, ctx: Context) -> int:
+    if args.recipes:
+        return _recipes(args)
     return _available(args, ctx) if args.available else _installed(args, ctx)
 
 
@@ -54,33 +60,57 @@ def _installed(args: argparse.Namespace, ctx: Context) -> int:
     return 0
 
 
+def _recipes(args: argparse.Namespace) -> int:
+    known = recipe.recipes()
+    if args.json:
+        rows = [
+            {
+                "name": one.name,
+                "summary": one.summary,
+                "components": dict(one.components),
+                "targets": [str(target) for target in one.targets],
+            }
+            for one in known
+        ]
+        output.print_json({"recipes": rows})
+        return 0
+    lines = [(one.name, one.summary, " ".join(map(str, one.targets))) for one in known]
+    output.table([("RECIPE", "", "TARGETS"), *lines])
+    return 0
+
+
 def _available(args: argparse.Namespace, ctx: Context) -> int:
     names = {one.name for one in ctx.store.toolchains()}
-    rows = [_row(one, one.name in names, ctx) for one in target.targets()]
+    # A tenth of a second to import: kept off the path of the plain list.
+    from toolman.origins import distro, source
+
+    origins: Origins = {distro.NAME: distro, source.NAME: source}
+    rows = [_row(one, one.name in names, origins, ctx) for one in target.targets()]
     if args.json:
         output.print_json({"targets": rows})
         return 0
-    lines = [("TARGET", "PLATFORM", "TRIPLE", "FROM THIS HOST'S ARCHIVE", "")]
+    lines = [("TARGET", "PLATFORM", "TRIPLE", "FROM THIS HOST'S ARCHIVE", "FROM SOURCE", "")]
     for row in rows:
-        offer = ",".join(row["distro"]) or row["reason"]
+        offers = [",".join(row[name]) or "-" for name in origins]
         note = "installed" if row["installed"] else ""
-        lines.append((row["target"], row["platform"], row["triple"], offer, note))
+        lines.append((row["target"], row["platform"], row["triple"], *offers, note))
     output.table(lines)
     return 0
 
 
-def _row(one: Target, installed: bool, ctx: Context) -> dict[str, Any]:
-    """What the recipe knows; whether the archive really carries it, `install --dry-run` asks."""
-    offered = [
-        language
-        for language in LANGUAGES
-        if distro.offers(Request(target=one, languages=(language,)), ctx.host) is None
-    ]
+def _row(one: Target, installed: bool, origins: Origins, ctx: Context) -> dict[str, Any]:
+    """What the recipes know; whether the archive really carries it, `install --dry-run` asks."""
     return {
         "target": one.name,
         "platform": one.platform.docker,
         "triple": one.triple,
-        "distro": offered,
-        "reason": distro.offers(Request(target=one), ctx.host),
+        **{name: _languages(module, one, ctx) for name, module in origins.items()},
+        "reason": origins["distro"].offers(Request(target=one), ctx),
         "installed": installed,
     }
+
+
+def _languages(origin: ModuleType, one: Target, ctx: Context) -> list[str]:
+    """What `origin` offers for a target."""
+    wanted = {language: Request(target=one, languages=(language,)) for language in LANGUAGES}
+    return [name for name, request in wanted.items() if origin.offers(request, ctx) is None]
