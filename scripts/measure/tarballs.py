@@ -1,0 +1,69 @@
+"""What scripts/plain-build starts from: the sources of a recipe, and the host's tools.
+
+python tarballs.py RECIPE PLATFORM DIRECTORY
+
+DIRECTORY/<component>                   a link to its tarball in toolman's cache
+DIRECTORY/patches/<component>.<n>.patch what these bytes do not build without
+DIRECTORY/environment                   for sh: where m4, bison … are, if the host has none
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from toolman import recipe
+from toolman import target as targets
+from toolman.context import Context
+from toolman.errors import ToolmanError
+from toolman.host import Host
+from toolman.origins import hosttools, sources
+from toolman.paths import Paths
+from toolman.target import Platform, Target
+
+COMPONENTS = ("binutils", "gcc", "gmp", "linux-headers", "mpc", "mpfr", "musl")
+
+
+def lay_out(name: str, platform: Platform, into: Path, ctx: Context) -> None:
+    """Fill the directory `into`; `name` is that of a recipe.
+
+    Raises:
+        InputError: the recipe is wrong, or the host lacks tools that it cannot have.
+        NetworkError, IntegrityError: something could not be had.
+    """
+    found = recipe.load_recipe(name)
+    wanted = sources.wanted(found, platform, COMPONENTS)
+    obtained = sources.obtain(wanted, ctx.paths.cache, ctx.host, ctx.reporter)
+    tools = hosttools.find(hosttools.needed(Target(platform=platform, libc="musl")), ctx)
+    (into / "patches").mkdir(parents=True, exist_ok=True)
+    for component in COMPONENTS:
+        (into / component).unlink(missing_ok=True)
+        (into / component).symlink_to(obtained[component].path)
+        for number, patch in enumerate(found.patch_files(obtained[component].pin.patches)):
+            shutil.copy(patch, into / f"patches/{component}.{number}.patch")
+    path = ":".join([*(shlex.quote(str(one)) for one in tools.path), '"$PATH"'])
+    lines = [f"{key}={shlex.quote(value)}" for key, value in tools.environ.items()]
+    text = "".join(f"export {line}\n" for line in [f"PATH={path}", *lines])
+    (into / "environment").write_text(text, "utf-8")
+
+
+def main() -> int:
+    """Do what the command line says; the exit code."""
+    name, word, into = sys.argv[1:]
+    host = Host.current()
+    try:
+        ctx = Context(host=host, paths=Paths.from_env(os.environ, host), environ=os.environ)
+        found = targets.parse(word)
+        platform = found if isinstance(found, Platform) else found.platform
+        lay_out(name, platform, Path(into), ctx)
+    except ToolmanError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
