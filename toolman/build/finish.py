@@ -126,7 +126,9 @@ def _write_specs(plan: Blueprint, layout: Layout) -> None:
     own = run.check("asking gcc for its specs", [gcc, "-dumpspecs"])
     directory = Path(run.check("asking gcc", [gcc, "-print-libgcc-file-name"]).strip()).parent
     # musl's own default, 128 KiB, is less than C code written for glibc lives with (go.md, 3.4).
-    stack = f"\n*link:\n+ -z stack-size={plan.thread_stack}\n\n" if plan.musl else ""
+    stack = f"*link:\n+ -z stack-size={plan.thread_stack}\n\n" if plan.musl else ""
+    # One blank line between two specs: GCC calls a file with two of them malformed.
+    own = own.rstrip("\n") + "\n\n"
     (directory / "specs").write_text(own + stack, "utf-8")
 
 

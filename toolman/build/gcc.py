@@ -6,6 +6,7 @@ linked with them; the shared libgcc and all other libraries after, in the same d
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from toolman.build import binutils, flags, hostlibs, lto
@@ -131,7 +132,11 @@ def _names(plan: Blueprint) -> list[str]:
 def _make(plan: Blueprint, layout: Layout, *words: str) -> Command:
     # What `gcc -v` shows. GCC would show its configure's arguments, with all directories.
     said = f"TOPLEVEL_CONFIGURE_ARGUMENTS=toolman --target={plan.triple}"
-    return flags.make(layout.objects("gcc"), flags.NO_MANUAL, said, *words)
+    # Of Go's and Fortran's flags GCC's makefile keeps nothing that its configure was told.
+    target = _target_flags(layout)
+    go = f"GOCFLAGS_FOR_TARGET={target}"
+    found = flags.make(layout.objects("gcc"), flags.NO_MANUAL, said, go, *words)
+    return replace(found, env={"FCFLAGS": target})
 
 
 def _target_directory(plan: Blueprint, layout: Layout, name: str) -> Path:
@@ -139,9 +144,12 @@ def _target_directory(plan: Blueprint, layout: Layout, name: str) -> Path:
 
 
 def _for_target(layout: Layout) -> dict[str, str]:
+    return {f"{name}_FOR_TARGET": _target_flags(layout) for name in ("CFLAGS", "CXXFLAGS")}
+
+
+def _target_flags(layout: Layout) -> str:
     """How the libraries are compiled: as their users would, and with no directory inside."""
-    text = " ".join(["-O2", *flags.hide(layout.shared, layout.work)])
-    return {f"{name}_FOR_TARGET": text for name in ("CFLAGS", "CXXFLAGS", "GOCFLAGS", "FCFLAGS")}
+    return " ".join(["-O2", *flags.hide(layout.shared, layout.work)])
 
 
 def _options(plan: Blueprint, layout: Layout) -> tuple[str, ...]:
