@@ -85,7 +85,8 @@ def built(target: str, languages: str, *words: str) -> Path:
     """A TOOLMAN_HOME with that toolchain."""
     name = "-".join([target, languages.replace(",", "-"), *words]).replace("/", "-")
     home = tools.CACHE / f"home-built-{procedure()}-{name}"
-    tools.install(home, target, "--with", languages, "--origin", "source", *words)
+    words = (target, "--with", languages, "--origin", "source", *words)
+    tools.install(home, *words, lock="built")
     return home
 
 

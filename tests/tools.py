@@ -116,14 +116,17 @@ def go(version: str) -> Path:
     return tree / "usr/lib" / f"go-{version}" / "bin/go"
 
 
-def install(home: Path, *words: str) -> None:
-    """`toolman install WORDS` into the TOOLMAN_HOME `home`, unless it is there."""
+def install(home: Path, *words: str, lock: str = "apt") -> None:
+    """`toolman install WORDS` into the TOOLMAN_HOME `home`, unless it is there.
+
+    Others who hold `lock` wait meanwhile.
+    """
     settings = {
         "TOOLMAN_HOME": str(home),
         "TOOLMAN_CACHE": str(CACHE / "toolman"),
         "PYTHONPATH": str(CHECKOUT),
     }
-    with locked(CACHE / "apt"):
+    with locked(CACHE / lock):
         home.with_suffix(".used").touch()
         _sweep()
         argv = [sys.executable, "-m", "toolman", "install", *words]

@@ -57,6 +57,8 @@ def _configure(plan: Blueprint, layout: Layout) -> Command:
         # The sysroot has one directory of libraries, whatever the machine's habits are.
         "--libdir=/usr/lib",
         f"--with-headers={layout.sysroot}/include",
+        # It asks the compiler, which is not yet where it would know them, and takes the host's.
+        f"--with-binutils={layout.sysroot}/bin",
         "--disable-werror",
         "--disable-nscd",
         "--disable-timezone-tools",
