@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CHECKOUT = Path(__file__).parents[1]
 TOOLCHAINS = ("arm64-musl", "arm64-gnu")
+BUILT = ("test_built", "test_gccgo")
 
 # The user's settings that would change what is tested; those of package managers stay.
 _OURS = ("TOOLMAN_", "XDG_", "GO", "CGO_", "PKG_CONFIG", "CARGO_", "CC_", "CXX_", "AR_", "CMAKE_")
@@ -68,6 +69,11 @@ def pytest_configure() -> None:
     for number in (signal.SIGHUP, signal.SIGINT):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs a toolchain that is built here comes last, for that takes all processors."""
+    items.sort(key=lambda item: item.path.stem in BUILT)
 
 
 @pytest.fixture(autouse=True)

@@ -68,9 +68,6 @@ EVERY = {
     "arm64-gnu": "c++,gccgo,fortran",
 }
 
-# One build at a time: it takes all processors.
-pytestmark = pytest.mark.xdist_group("built")
-
 
 def procedure() -> str:
     """Changes with all that a built tree depends on."""

@@ -56,7 +56,7 @@ error no such file or directory
 """,
 }
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("built")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module", params=TARGETS)
