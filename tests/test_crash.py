@@ -44,6 +44,8 @@ MOMENTS = {
     "mid-publish": [INSTALL, UNINSTALL, DEFAULT, LINK],
     "after-unlink": [UNINSTALL],
 }
+# Of origin source: tests/test_source_stops.py kills there.
+OF_SOURCE = {"before-stamp"}
 CHUNKS, MOMENTS_EACH = 5, 10
 
 
@@ -63,7 +65,7 @@ def machine(tmp_path: Path, server: Server) -> Machine:
 def test_every_checkpoint_has_its_kill() -> None:
     package = archive.CHECKOUT / "toolman"
     text = "".join(path.read_text("utf-8") for path in package.rglob("*.py"))
-    assert set(re.findall(r'\bcheckpoint\("([^"]+)"\)', text)) == set(MOMENTS)
+    assert set(re.findall(r'\bcheckpoint\("([^"]+)"\)', text)) == {*MOMENTS, *OF_SOURCE}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from toolman import publish, store, toolchain
 from toolman.checkpoint import checkpoint
 from toolman.errors import InputError, NetworkError, ToolmanError
+from toolman.recipe import load_recipe
 from toolman.request import LANGUAGES
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _present(request: Request, ctx: Context, origin: str | None) -> Toolchain | 
 def _meets(found: Toolchain, request: Request) -> bool:
     about = found.about
     version = request.gcc is None or f"{about.version}.".startswith(f"{request.gcc}.")
-    recipe = request.recipe in (None, about.recipe)
+    recipe = request.recipe is None or load_recipe(request.recipe).label == about.recipe
     malloc = request.malloc in (None, about.malloc)
     return set(request.languages) <= set(about.languages) and version and recipe and malloc
 
@@ -175,17 +176,19 @@ def _plan(request: Request, ctx: Context, origin: str | None) -> tuple[str, Plan
     reasons = []
     for name in [origin] if origin else ORIGINS:
         found = _asked(name, request, ctx)
-        if not isinstance(found, str):
+        if not isinstance(found, str | NetworkError):
             return name, found
         ctx.reporter.detail(f"{request}: not from {name}: {found}")
+        if isinstance(found, NetworkError) and name == (origin or ORIGINS[-1]):
+            raise found
         reasons.append(f"{name}: {found}")
     others = [name for name in ORIGINS if origin and not _origin(name).offers(request, ctx)]
     hint = f"origin {others[0]} offers it" if others else "see: toolman list --available"
     raise InputError(f"no origin offers {request}: {'; '.join(reasons)}", hint=hint)
 
 
-def _asked(name: str, request: Request, ctx: Context) -> Plan | str:
-    """The plan of an origin, or why it has none."""
+def _asked(name: str, request: Request, ctx: Context) -> Plan | str | NetworkError:
+    """The plan of an origin, or why it has none: it does not offer that, or is out of reach."""
     from toolman.origins import apt
 
     module = _origin(name)
@@ -194,8 +197,10 @@ def _asked(name: str, request: Request, ctx: Context) -> Plan | str:
         return reason
     try:
         plan: Plan = module.plan(request, ctx)
-    except (apt.AbsentError, NetworkError) as error:
+    except apt.AbsentError as error:
         return str(error)
+    except NetworkError as error:
+        return error
     return plan
 
 

@@ -77,13 +77,21 @@ class Recipe:
         return [path for name in names for path in _patch_files(self.file, name)]
 
     @property
+    def label(self) -> str:
+        """What tells it from other recipes: its name; of a user's file, which may change, more."""
+        if self.file.parent == directory():
+            return self.name
+        return f"{self.name}-{self.digest[:12]}"
+
+    @property
     def digest(self) -> str:
-        """Equal for recipes that make equal toolchains out of equal bytes."""
+        """Equal for recipes that make equal toolchains."""
         names = [name for one in self.patches.values() for name in one]
         inputs = {
             "revision": self.revision,
             "libc": self.libc,
             "components": dict(self.components),
+            "sources": {name: [pin.sha256 for pin in self.pins(name)] for name in self.components},
             "configure": {name: list(words) for name, words in self.configure.items()},
             "patches": [path.read_text("utf-8") for path in self.patch_files(names)],
             "fixes": [

@@ -12,7 +12,7 @@ The file stands at the head of the tree (schema 1):
     sysroot     the target's headers and libraries, relative to the root
     tools       `gcc` → its file, relative to the root
     components  what it was made of: name, version, sha256, size in bytes
-    recipe      of one that was built from source: its recipe's name; else null
+    recipe      of one that was built from source: its recipe's label; else null
     malloc      likewise: the allocator of its libc.a, if it is musl's
 """
 

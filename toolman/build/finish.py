@@ -34,7 +34,8 @@ _USELESS = (
     "lib/gcc/*/*/install-tools",
     "lib/gcc/*/*/plugin",
     "bin/*-lto-dump",
-    "bin/*-gccbug",
+    "bin/*-gcov-dump",
+    "bin/*-gcov-tool",
     "*/lib/*.la",
     "*/lib/*-gdb.py",
 )

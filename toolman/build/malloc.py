@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _SCRIPT = """\
 objects=$(ls obj/src/malloc/*.o obj/src/malloc/*/*.o)
 lite=obj/src/malloc/lite_malloc.o
+dropped=
 for object in $objects; do
     case $object in
     $lite | */libc_calloc.o | */replaced.o | */reallocarray.o) continue ;;

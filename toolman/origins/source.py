@@ -144,7 +144,7 @@ def make(chosen: Plan, into: Path, ctx: Context) -> Description:
         sysroot=finished.sysroot,
         tools=finished.tools,
         components=_components(obtained),
-        recipe=chosen.recipe.name,
+        recipe=chosen.recipe.label,
         malloc=blueprint.malloc if blueprint.musl else None,
     )
 

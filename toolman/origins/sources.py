@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toolman import fetch, store
-from toolman.checkpoint import checkpoint
 from toolman.digest import sha256
 from toolman.errors import InputError, NetworkError
 from toolman.origins import archived
@@ -68,7 +67,6 @@ def obtain(
         found = dict(_cached(pins, place))
         missing = {name: pins[name] for name in pins if name not in found}
         trouble = _from_upstream(missing, place, reporter)
-        checkpoint("after-upstream")
         if trouble:
             missing = {name: pins[name] for name in trouble}
             reporter.step(f"upstream: {_said(trouble)}; asking Debian's archive")

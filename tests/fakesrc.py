@@ -1,0 +1,427 @@
+"""Sources of ten lines in the place of GCC's and its kin, and a machine that builds from them.
+
+Each has a `configure` and a makefile that record how they were called, refuse to work before what
+they need is there, and install stand-ins. What a test wants to happen meanwhile is a hook: a line
+of sh that the call of one rule runs. So sources stay the same when a test changes its mind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tarfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import archive
+import tools
+from archive import Done, Machine
+
+from toolman import target as targets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from archive import Server
+
+VERSION = "99.1"
+FOUND = {"musl": "musl", "gnu": "glibc"}
+NAMES = ("gcc", "binutils", "gmp", "mpfr", "mpc", "linux-headers", "musl", "glibc", "mimalloc")
+# `e_machine` of ELF as the two octal escapes of `printf`, by the triple's first part.
+MACHINES = {"aarch64": r"\267\000", "riscv64": r"\363\000", "x86_64": r"\076\000"}
+
+_RECORD = """#!/bin/sh
+# record COMPONENT RULE [WORD...]
+set -eu
+control=${0%/*}
+call=$control/.$$
+mkdir "$call"
+hook=$control/hooks/$1:$2
+final=$control/calls/$(date +%s%N):$1:$2
+shift 2
+pwd >"$call/cwd"
+printf '%s\\0' "$@" >"$call/words"
+env -0 >"$call/environ"
+mv "$call" "$final"
+if [ -f "$hook" ]; then . "$hook"; fi
+"""
+
+_CONFIGURE = """#!/bin/sh
+set -eu
+@RECORD@ @NAME@ configure "$@"
+prefix= target= sysroot= mpc=
+for word; do
+    case $word in
+    --prefix=*) prefix=${word#*=} ;;
+    --target=*) target=${word#*=} ;;
+    --with-build-sysroot=*) sysroot=${word#*=} ;;
+    --with-gmp=* | --with-mpfr=* | --with-mpc=*)
+        library=${word#--with-}
+        [ -f "${library#*=}/lib/lib${library%%=*}.a" ] || exit 9 ;;
+    esac
+done
+source=$(dirname "$0")
+for name in ARCH CC LIBCC; do
+    eval "echo \\"$name = \\${$name-}\\""
+done >Makefile
+{
+    echo "prefix = $prefix"
+    echo "target = $target"
+    echo "sysroot = $sysroot"
+    echo "srcdir = $source"
+    cat "$source/Makefile"
+} >>Makefile
+"""
+
+_MAKEFILES = {
+    "linux-headers": """
+headers:
+	@$(record) $@
+	mkdir -p usr/include/linux usr/include/asm usr/include/scsi
+	echo '#define LINUX_$(ARCH)' >usr/include/linux/version.h
+	touch usr/include/linux/.install usr/include/scsi/scsi.h
+""",
+    "binutils": """
+all-libiberty:
+	@$(record) $@
+	mkdir -p libiberty && ar rc libiberty/libiberty.a
+.DEFAULT_GOAL = all
+all:
+	@$(record) $@
+	test -f "$$LIBS"
+install-strip:
+	@$(record) $@
+	mkdir -p $(DESTDIR)/bin $(DESTDIR)/share/man $(DESTDIR)/$(target)/bin
+	for tool in ar as ld nm objcopy ranlib strip; do \\
+	    cp $(srcdir)/tool $(DESTDIR)/bin/$(target)-$$tool; \\
+	    ln -f $(DESTDIR)/bin/$(target)-$$tool $(DESTDIR)/$(target)/bin/$$tool; \\
+	done
+	echo manual >$(DESTDIR)/share/man/ld.1
+""",
+    "gmp": """
+all: ; @$(record) $@
+install:
+	@$(record) $@
+	mkdir -p $(prefix)/lib && touch $(prefix)/lib/lib$(name).a
+""",
+    "gcc": """
+libdir = $(DESTDIR)/lib/gcc/$(target)/99.1
+all-gcc:
+	@$(record) $@
+	$(target)-as --version
+	mkdir -p gcc && cp $(srcdir)/gcc/compiler gcc/xgcc
+configure-target-libgcc:
+	@$(record) $@
+	mkdir -p $(target)/libgcc
+	(echo 'sysroot = $(sysroot)'; cat $(srcdir)/libgcc) >$(target)/libgcc/Makefile
+all-target-libgcc:
+	@$(record) $@
+	test -f $(target)/libgcc/libgcc.a -a -f $(sysroot)/lib/libc.so
+	touch $(target)/libgcc/libgcc_s.so
+all-target-%:
+	@$(record) $@
+	test -f $(target)/libgcc/libgcc_s.so
+	mkdir -p $(target)/$* && touch $(target)/$*/made
+install-gcc:
+	mkdir -p $(libdir)/install-tools $(libdir)/include $(DESTDIR)/share $(DESTDIR)/bin
+	for name in gcc g++ gccgo gfortran gcc-99.1 lto-dump; do \\
+	    sed 's/@TARGET@/$(target)/' gcc/xgcc >$(DESTDIR)/bin/$(target)-$$name; \\
+	    chmod +x $(DESTDIR)/bin/$(target)-$$name; \\
+	done
+	touch $(libdir)/install-tools/mkheaders $(DESTDIR)/share/gcc.info
+	mkdir -p $(DESTDIR)/$(target)/lib && touch $(DESTDIR)/$(target)/lib/libstdc++.la
+	@$(record) $@
+install-target-libgcc:
+	@$(record) $@
+	cp $(target)/libgcc/libgcc.a $(libdir)
+install-target-%:
+	@$(record) $@
+	test -f $(target)/$*/made
+""",
+    "musl": """
+prefix = /usr
+# As musl's own: what is made for a machine lies in the directory where make runs.
+obj/include/bits/alltypes.h:
+	mkdir -p obj/include/bits && echo '#define FOR_$(ARCH)' >$@
+install-headers: obj/include/bits/alltypes.h
+	@$(record) $@
+	mkdir -p $(DESTDIR)$(prefix)/include/bits
+	cp obj/include/bits/alltypes.h $(DESTDIR)$(prefix)/include/bits
+	cp $(srcdir)/stdio.h $(DESTDIR)$(prefix)/include
+lib/libc.a:
+	@$(record) $(@F)
+	test -x $(firstword $(CC))
+	mkdir -p lib obj/src/malloc/mallocng obj/compat
+	echo '!<arch>' >$@
+	touch obj/src/malloc/lite_malloc.o obj/src/malloc/mallocng/malloc.o obj/src/puts.o
+all: lib/libc.a
+	@$(record) $@
+	test -f $(LIBCC)
+	touch lib/libc.so
+install:
+	@$(record) $@
+	mkdir -p $(DESTDIR)/lib && cp lib/* $(DESTDIR)/lib
+.DEFAULT_GOAL = all
+""",
+    "glibc": """
+install-headers:
+	@$(record) $@
+	test -x $(firstword $(CC))
+	mkdir -p $(install_root)/include/gnu $(install_root)/lib
+	cp $(srcdir)/stdio.h $(install_root)/include
+all:
+	@$(record) $@
+	test -f $(dir $(firstword $(CC)))../*/libgcc/libgcc.a
+install:
+	@$(record) $@
+	mkdir -p $(install_root)/etc && touch $(install_root)/lib/libc.so $(install_root)/etc/rpc
+.DEFAULT_GOAL = all
+""",
+}
+# The libraries of the host are alike; mimalloc has no makefile.
+_MAKEFILES |= dict.fromkeys(("mpfr", "mpc"), _MAKEFILES["gmp"])
+
+_LIBGCC = """
+parts = libgcc.a libgcc_eh.a libgcc-extra-parts
+.PHONY: $(parts)
+$(parts):
+	@$(record) $@
+	test -f $(sysroot)/include/stdio.h
+	printf '!<arch>\\nmember\\n' >$@
+"""
+
+# Without `-o` or `-c` it is asked for something.
+_COMPILER = r"""#!/bin/sh
+lib=${0%/*}/../lib/gcc/@TARGET@/99.1
+case $* in
+*-dumpspecs*) printf '*link:\n%%{static:-static}\n\n' ;;
+*-print-libgcc-file-name*) echo "$lib/libgcc.a" ;;
+*-dumpfullversion*) echo 99.1 ;;
+*-dumpmachine*) echo @TARGET@ ;;
+*-o*)
+    while [ "$1" != -o ]; do shift; done
+    case @TARGET@ in @CASES@ esac
+    {
+        printf '\177ELF\002\001\001' && head -c 9 /dev/zero
+        printf "\002\000$machine\001\000\000\000" && head -c 40 /dev/zero
+    } >"$2" && chmod +x "$2" ;;
+esac
+"""
+# ar, objcopy …: what they are to write is there afterwards.
+_TOOL = """#!/bin/sh
+for word; do
+    case $word in *.a | *.o) [ -e "$word" ] || echo made >"$word" ;; esac
+done
+"""
+# Of the host's tools that a build asks for, those that no makefile here calls.
+_UNUSED = ("m4", "flex", "bison", "gawk")
+# What it compiles without linking is not there to be compiled.
+_HOST_COMPILER = """#!/bin/sh
+case $* in
+*' -c '*)
+    @RECORD@ host gcc "$@"
+    while [ "$1" != -o ]; do shift; done
+    echo object >"$2" ;;
+*) exec @GCC@ "$@" ;;
+esac
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One call of a `configure` or of a makefile's rule."""
+
+    name: str
+    """Component and rule: `gcc all-gcc`."""
+    words: tuple[str, ...]
+    """What `configure` was given."""
+    cwd: Path
+    environ: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """What a server serves, in place of a whole archive."""
+
+    directory: Path
+
+
+class Upstream:
+    """The projects' servers, a machine that builds from them, and what happens there."""
+
+    def __init__(self, directory: Path, server: Server) -> None:
+        self.directory = directory
+        self.server = server
+        self.control = directory / "control"
+        for name in ("calls", "hooks"):
+            (self.control / name).mkdir(parents=True)
+        _write(self.control / "record", _RECORD)
+        bin_ = directory / "bin"
+        for name in _UNUSED:
+            _write(bin_ / name, f"#!/bin/sh\necho {name} 99.1\n")
+        gcc = _HOST_COMPILER.replace("@GCC@", str(tools.find("gcc")))
+        _write(bin_ / "gcc", gcc.replace("@RECORD@", f"{self.control}/record"))
+        self.machine = Machine(directory, server.url)
+        # Not the debian host's, whose sources a test might reach.
+        self.machine.sources.write_text("")
+        self.machine.settings = {"PATH": f"{bin_}:{os.environ['PATH']}"}
+        self.tarballs = {name: self._serve(name) for name in NAMES}
+        self.recipe()
+
+    def build(self, target: str = "arm64-musl", *words: str | Path) -> Done:
+        """Build, which must succeed."""
+        done = self.machine.toolman(*self.command(target, *words))
+        assert done.code == 0, done.err
+        return done
+
+    def command(self, target: str = "arm64-musl", *words: str | Path) -> list[str]:
+        """The words that build `target`."""
+        recipe = self.directory / f"fake-{target.rpartition('-')[2]}.toml"
+        chosen = ["--origin", "source", "--recipe", str(recipe)]
+        return ["install", target, *chosen, "--jobs", "2", *map(str, words)]
+
+    def recipe(self, more: str = "") -> None:
+        """Write the recipes for musl and gnu; `more` tables go to the end."""
+        for libc in targets.LIBCS:
+            every = [one.platform.docker for one in targets.targets() if one.libc == libc]
+            text = f"""\
+schema = 1
+name = "fake-{libc}"
+summary = "ten lines each"
+revision = 1
+libc = "{libc}"
+targets = {every}
+[components]
+"""
+            # musl is one that no published patch is for.
+            names = [one for one in NAMES if one not in FOUND.values() or one == FOUND[libc]]
+            text += "".join(f'{name} = "{VERSION}"\n' for name in names)
+            text += more + "".join(self.tarballs[name] for name in names)
+            (self.directory / f"fake-{libc}.toml").write_text(text)
+
+    def change(self, component: str, more: str) -> None:
+        """Have another tarball of a component, in the recipes and on the server."""
+        self.tarballs[component] = self._serve(component, more)
+        self.recipe()
+
+    def hook(self, call: str, text: str) -> None:
+        """Have `text` run at the end of the record of `gcc all-gcc`; a failure fails the rule."""
+        (self.control / "hooks" / call.replace(" ", ":")).write_text(f"{text}\n")
+
+    def unhook(self) -> None:
+        for path in (self.control / "hooks").iterdir():
+            path.unlink()
+
+    def calls(self) -> list[Call]:
+        """All calls, as they came."""
+        return [_call(path) for path in sorted((self.control / "calls").iterdir())]
+
+    def names(self) -> list[str]:
+        return [one.name for one in self.calls()]
+
+    def forget_calls(self) -> None:
+        for path in (self.control / "calls").iterdir():
+            path.rename(self.control / f"old-{path.name}")
+
+    def processes(self) -> list[str]:
+        """The programs that run somewhere in the cache."""
+        return running_below(self.machine.cache)
+
+    def _serve(self, name: str, more: str = "") -> str:
+        """Put the tarball where the server has it; its `[[source]]`."""
+        content = packed(f"{name}-{VERSION}", self._files(name, more))
+        path = self.server.archive.directory / f"{name}-{VERSION}.tar.gz"
+        path.write_bytes(content)
+        return f"""
+[[source]]
+component = "{name}"
+version = "{VERSION}"
+license = "MIT"
+urls = ["{self.server.url}/{path.name}"]
+size = {len(content)}
+sha256 = "{hashlib.sha256(content).hexdigest()}"
+"""
+
+    def _files(self, name: str, more: str) -> dict[str, str]:
+        head = f"name = {name}\nrecord = {self.control}/record {name}\nsrcdir ?= .\n"
+        files = {
+            "configure": _CONFIGURE.replace("@RECORD@", f"{self.control}/record"),
+            "Makefile": head + _MAKEFILES.get(name, "") + more,
+            "README": f"{name}\n",
+        }
+        files["configure"] = files["configure"].replace("@NAME@", name)
+        others = {
+            "gcc": {"gcc/compiler": _compiler(), "libgcc": head + _LIBGCC},
+            "binutils": {"tool": _TOOL},
+            "musl": {"stdio.h": "int puts(const char *);\n"},
+            "glibc": {"stdio.h": "int puts(const char *);\n"},
+            "mimalloc": {"src/static.c": "\n", "include/mimalloc.h": "\n"},
+        }
+        return {**files, **others.get(name, {})}
+
+
+@contextmanager
+def upstream(directory: Path) -> Iterator[Upstream]:
+    """Servers and a machine in `directory`."""
+    served = directory / "served"
+    served.mkdir()
+    with archive.serve(Files(directory=served)) as server:
+        yield Upstream(directory, server)
+
+
+def packed(top: str, files: Mapping[str, str]) -> bytes:
+    """A tar.gz, always the same bytes but for gzip's time."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as tar:
+        for name, text in files.items():
+            member = tarfile.TarInfo(f"{top}/{name}")
+            member.size = len(text.encode())
+            member.mode = 0o755 if text.startswith("#!") else 0o644
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return made.getvalue()
+
+
+def running_below(directory: Path) -> list[str]:
+    """The command lines of the programs whose working directory is in `directory`."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            where = Path(str((process / "cwd").readlink()).removesuffix(" (deleted)"))
+            if where.is_relative_to(directory) and "Z" not in _state(process):
+                words = (process / "cmdline").read_bytes().split(b"\0")
+                found.append(b" ".join(words).decode())
+        except OSError:
+            continue
+    return found
+
+
+def _state(process: Path) -> str:
+    return (process / "stat").read_text().rpartition(")")[2].split()[0]
+
+
+def _compiler() -> str:
+    cases = " ".join(f"{name}-*) machine='{code}' ;;" for name, code in MACHINES.items())
+    return _COMPILER.replace("@CASES@", cases)
+
+
+def _call(path: Path) -> Call:
+    _, component, rule = path.name.split(":")
+    return Call(
+        name=f"{component} {rule}",
+        words=_split(path / "words"),
+        cwd=Path((path / "cwd").read_text().strip()),
+        environ=dict(one.split("=", 1) for one in _split(path / "environ")),
+    )
+
+
+def _split(path: Path) -> tuple[str, ...]:
+    return tuple(path.read_text().split("\0")[:-1])
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
