@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shlex
 import subprocess
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -73,23 +73,14 @@ class Workshop:
         self.said = Said()
         self.runner = self._runner(2)
 
-    def step(
-        self, name: str, text: str = "", needs: Sequence[str] = (), owns: str = "", shared: str = ""
-    ) -> Step:
+    def step(self, name: str, text: str = "", needs: Sequence[str] = (), owns: str = "") -> Step:
         """A step of one line of sh; that it ran is noted before that."""
         command = Command(
             argv=("sh", "-euc", f'echo "{name}" >>{self.directory}/done; {text}'),
             cwd=self.layout.work / name,
         )
         owned = (self.layout.work / owns,) if owns else ()
-        return Step(
-            name=name,
-            commands=(command,),
-            needs=tuple(needs),
-            owns=owned,
-            seconds=10,
-            shared=shared,
-        )
+        return Step(name=name, commands=(command,), needs=tuple(needs), owns=owned, seconds=10)
 
     def make(
         self, name: str, count: int, jobs: int, needs: Sequence[str] = (), counts: str = "counts"
@@ -294,10 +285,6 @@ def test_a_failure_ends_steps_that_wait_for_a_job(shop: Workshop) -> None:
     assert len(shop.done()) <= 3
 
 
-def test_a_killed_program_is_a_failure(shop: Workshop) -> None:
-    assert "a failed (exit -9)" in str(shop.fails(shop.step("a", "kill -9 $$")))
-
-
 def test_a_full_disk_is_told_as_such(shop: Workshop) -> None:
     text = "echo 'cc1: error: writing x.o: No space left on device'; exit 1"
     with pytest.raises(OSError, match="No space left") as caught:
@@ -383,13 +370,7 @@ def test_a_shared_step_is_done_once_for_all(shop: Workshop, tmp_path: Path) -> N
     shop.run(*steps(shop))
     assert shop.done() == ["gmp", "gcc"]
     another = Workshop(tmp_path)
-    another.layout = Layout(
-        cache=shop.layout.cache,
-        name="armv7-musl-0123",
-        triple="armv7-linux-musleabihf",
-        sources={},
-        hostlibs_key="",
-    )
+    another.layout = replace(shop.layout, name="armv7-musl-0123")
     another.run(*steps(another))
     assert another.done() == ["gcc"]
     # Deleted and made again, it is what it was: nobody else has to begin anew.
@@ -417,12 +398,3 @@ def test_a_timeline_is_a_trace_with_an_event_for_each_step(shop: Workshop, tmp_p
     lanes = {name: one["tid"] for name, one in events.items()}
     assert lanes == {"a": 1, "b": 2, "c": 2, "d": 1}
     assert len({one["pid"] for one in events.values()}) == 1
-
-
-def test_words_with_blanks_are_told_quoted(shop: Workshop) -> None:
-    step = Step(
-        name="a",
-        commands=(Command(argv=("sh", "-c", "exit 1", "two words"), cwd=shop.layout.work),),
-    )
-    first = str(shop.fails(step)).splitlines()[0]
-    assert shlex.split(first.partition("): ")[2]) == ["sh", "-c", "exit 1", "two words"]

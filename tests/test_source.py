@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import termios
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -110,8 +111,7 @@ def test_what_is_built_is_installed(built: Built) -> None:
     assert machine.installed() == ["arm64-musl"]
     assert machine.is_published()
     about = built.about
-    assert about["origin"] == "source"
-    assert about["recipe"].startswith("fake-musl-")
+    assert (about["origin"], about["recipe"][:10]) == ("source", "fake-musl-")
     assert (about["version"], about["malloc"]) == (VERSION, "mallocng")
     assert about["languages"] == ["c", "c++"]
     assert about["tools"]["gcc"] == "bin/aarch64-linux-musl-gcc"
@@ -224,8 +224,8 @@ def test_what_is_there_is_not_built_again(built: Built) -> None:
 
 def test_a_dry_run_tells_sources_and_bytes_and_fetches_nothing(upstream: Upstream) -> None:
     machine = upstream.machine
-    done = machine.toolman(*upstream.command("arm64-musl", "--dry-run", "--json"))
-    (plan,) = json.loads(done.out)["plans"]
+    words = upstream.command("arm64-musl", "--dry-run", "--json")
+    (plan,) = json.loads(machine.toolman(*words).out)["plans"]
     assert plan["origin"] == "source"
     parts = {one["name"]: one for one in plan["packages"]}
     assert set(parts) == {"gcc", "binutils", "gmp", "mpfr", "mpc", "linux-headers", "musl"}
@@ -270,6 +270,7 @@ def test_the_recipe_that_fits(words: list[str], recipe: str, gcc: str, upstream:
         (["arm64-musl", "--jobs", "0"], "'0' is no number of jobs"),
         (["arm64-musl", "--jobs", "x"], "'x' is no number of jobs"),
         (["arm64-musl", "--jobs", "-1"], "--jobs"),
+        (["arm64-musl", "--timeline", "/"], "/ is a directory"),
     ],
 )
 def test_a_wrong_wish_is_refused(words: list[str], says: str, upstream: Upstream) -> None:
@@ -339,7 +340,6 @@ def test_gnu_with_every_language(upstream: Upstream) -> None:
     assert names.index("glibc install") < names.index("gcc all-target-libgcc")
     (gcc,) = [one for one in upstream.calls() if one.name == "gcc configure"]
     assert "--enable-languages=c,c++,go,fortran" in gcc.words
-    assert {"gcc install-target-libgo", "gcc install-target-libgfortran"} <= {*names}
     (tree,) = upstream.machine.data.glob("store/riscv64-gnu-*")
     assert not (tree / "riscv64-linux-gnu/etc").exists()
     assert "stack-size" not in next(tree.rglob("specs")).read_text()
@@ -388,13 +388,10 @@ def test_a_bar_on_a_terminal_tells_step_and_time_left(upstream: Upstream) -> Non
 
 def _read(leader: int) -> str:
     content = b""
-    while True:
-        try:
-            block = os.read(leader, 65536)
-        except OSError:  # nobody has the terminal any more
-            os.close(leader)
-            return content.decode()
-        content += block
+    with open(leader, "rb", buffering=0) as file, suppress(OSError):  # the terminal is closed
+        while block := file.read(65536):
+            content += block
+    return content.decode()
 
 
 def test_quiet_says_nothing(upstream: Upstream) -> None:

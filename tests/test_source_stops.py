@@ -10,6 +10,7 @@ import hashlib
 import json
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import archive
@@ -21,7 +22,6 @@ from test_failures import mounted
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from fakesrc import Upstream
 
@@ -61,6 +61,16 @@ def under_way(upstream: Upstream, call: str, text: str = "sleep 300") -> subproc
     process = upstream.machine.start(*upstream.command())
     wait_for(marker.exists, call, process)
     return process
+
+
+def parked_until_killed(upstream: Upstream, moment: str) -> None:
+    """Start a build, and kill it at a checkpoint."""
+    marker = upstream.directory / "marker"
+    parked = {"TOOLMAN_TEST_CHECKPOINT": moment, "TOOLMAN_TEST_MARKER": str(marker)}
+    process = upstream.machine.start(*upstream.command(), env=parked)
+    wait_for(marker.exists, moment, process)
+    kill_group(process)
+    ended(process)
 
 
 # Steps that fail
@@ -147,19 +157,49 @@ def test_a_build_that_is_told_to_end_leaves_no_program(
     goes_on(upstream, "gcc configure", "gcc all-gcc")
 
 
+@pytest.mark.parametrize("who", ["toolman", "its group"])
+@pytest.mark.parametrize("call", ["gcc configure", "gcc all-gcc"])
+def test_a_killed_build_leaves_no_program(who: str, call: str, upstream: Upstream) -> None:
+    """Those that it has started end by themselves, and the next run goes on."""
+    process = under_way(upstream, call, "trap '' TERM; sleep 300 & sleep 300")
+    process.kill() if who == "toolman" else kill_group(process)
+    ended(process)
+    wait_for(lambda: not upstream.processes(), "the end of what it has started")
+    goes_on(upstream, "gcc configure", "gcc all-gcc")
+
+
 def test_a_build_killed_before_it_notes_a_step_does_that_step_again(upstream: Upstream) -> None:
     upstream.build()
     upstream.machine.forget(cache=False)
-    upstream.forget_calls()
-    marker = upstream.directory / "marker"
-    parked = {"TOOLMAN_TEST_CHECKPOINT": "before-stamp", "TOOLMAN_TEST_MARKER": str(marker)}
-    process = upstream.machine.start(*upstream.command(), env=parked)
-    wait_for(marker.exists, "the checkpoint", process)
-    kill_group(process)
-    ended(process)
+    parked_until_killed(upstream, "before-stamp")
     assert not list(work(upstream).glob("done/*"))
     upstream.build()
     assert upstream.machine.installed() == ["arm64-musl"]
+
+
+@pytest.mark.parametrize("moment", ["before-smoke", "before-rename", "after-rename"])
+def test_a_build_killed_at_its_end_is_no_loss(moment: str, upstream: Upstream) -> None:
+    """Of the compilers, that is: they are not built a second time."""
+    parked_until_killed(upstream, moment)
+    upstream.forget_calls()
+    upstream.build()
+    assert upstream.calls() == []
+    assert upstream.machine.installed() == ["arm64-musl"]
+
+
+def test_who_waits_for_another_build_can_be_ended(upstream: Upstream) -> None:
+    """The other one is about to make what both need."""
+    first = under_way(upstream, "gmp all")
+    other = upstream.machine.start(*upstream.command("riscv64-musl"))
+    wait_for(lambda: upstream.names().count("binutils configure") == 2, "its own steps", other)
+    time.sleep(0.5)
+    other.send_signal(signal.SIGINT)
+    begin = time.monotonic()
+    assert ended(other).code == 130
+    assert time.monotonic() - begin < 10
+    first.send_signal(signal.SIGINT)
+    assert ended(first).code == 130
+    assert upstream.processes() == []
 
 
 # What has changed meanwhile
@@ -221,15 +261,22 @@ def test_too_little_room_on_the_disk(upstream: Upstream) -> None:
 
 
 def test_tools_that_the_host_lacks(upstream: Upstream) -> None:
-    """Without apt, all that are missing are named, with what installs them."""
-    wrong = upstream.directory / "bin"
+    """Without apt, all of them are named, with the command that installs them."""
+    bin_ = upstream.directory / "bin"
+    for directory in ("/usr/bin", "/bin"):
+        for path in Path(directory).iterdir():
+            if not (bin_ / path.name).is_symlink() and not (bin_ / path.name).exists():
+                (bin_ / path.name).symlink_to(path)
     for name in ("bison", "m4", "apt-get", "dpkg-deb"):
-        (wrong / name).write_text("#!/bin/sh\nexit 1\n")
-        (wrong / name).chmod(0o755)
-    done = upstream.machine.toolman(*upstream.command())
-    assert done.code in (1, 2), done.err
-    assert upstream.server.seen == []
-    assert upstream.calls() == []
+        (bin_ / name).unlink(missing_ok=True)
+    upstream.machine.settings["PATH"] = str(bin_)
+    unbegun(upstream, 2, says="m4 (is not on PATH), bison (is not on PATH)")
+
+
+@pytest.mark.parametrize("name", ["my cache", "cache:1", "it's"])
+def test_a_cache_whose_name_no_makefile_can_bear(name: str, upstream: Upstream) -> None:
+    upstream.machine.settings["TOOLMAN_CACHE"] = str(upstream.directory / name)
+    unbegun(upstream, 2, says="set TOOLMAN_CACHE to another directory")
 
 
 # Sources that cannot be had

@@ -165,6 +165,7 @@ def _make(request: Request, ctx: Context, origin: str | None, work: Path) -> Too
     smoke.test(toolchain.Toolchain(path=tree, about=about), work)
     toolchain.write(tree, about)
     place = ctx.store.add(tree, about.entry)
+    _origin(name).clean(about, ctx)
     return toolchain.Toolchain(path=place, about=about)
 
 

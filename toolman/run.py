@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
-import functools
 import os
 import shlex
 import shutil
 import signal
 import subprocess
+import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _LAST_LINES = 20
 _PATIENCE = 3  # seconds that a program gets to end
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_WATCH = "trap '' TERM; read -r _; kill -TERM 0; sleep 1; kill -KILL 0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +58,26 @@ class Running:
         self._process.communicate()
 
 
-class Job:
-    """A program under way whose output goes into a log, with all of its children.
+class Jobs:
+    """Programs whose output goes into logs. They end when toolman does, however it ends.
 
-    They are a process group of their own, so that `end` reaches them all. If toolman is killed,
-    the program is told by SIGTERM, as far as the host has `setpriv`.
+    With all of their children they are one process group. The group's first program waits for
+    the end of a pipe that only toolman holds, so for its death too, and then kills the group.
     """
 
-    def __init__(
+    def __init__(self) -> None:
+        self._watch = subprocess.Popen(
+            ["sh", "-c", _WATCH],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            process_group=0,
+        )
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._ended = False
+
+    def run(
         self,
         argv: Sequence[str],
         *,
@@ -71,30 +85,51 @@ class Job:
         cwd: Path,
         log: Path,
         fds: Sequence[int] = (),
-    ) -> None:
-        with log.open("ab") as file:
-            self._process = subprocess.Popen(
-                [*_until_death(), *argv],
+    ) -> int:
+        """Run `argv` to its end; the exit code. After `end`, nothing is begun any more."""
+        with self._lock, log.open("ab") as file:
+            if self._ended:
+                return -signal.SIGTERM
+            process = subprocess.Popen(
+                argv,
                 env=dict(env),
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 pass_fds=fds,
-                process_group=0,
+                process_group=self._watch.pid,
             )
-
-    def wait(self) -> int:
-        """Wait for the end; the exit code."""
-        return self._process.wait()
+            self._running.add(process)
+        try:
+            return process.wait()
+        finally:
+            self._running.discard(process)
 
     def end(self) -> None:
-        """End it and its children: politely, so that `make` deletes what is half written."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
+        """End them all: politely first, so that `make` deletes what is half written."""
+        with self._lock:
+            self._ended = True
+        os.killpg(self._watch.pid, signal.SIGTERM)
+        deadline = time.monotonic() + _PATIENCE
+        for process in list(self._running):
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(_PATIENCE)
+                process.wait(max(deadline - time.monotonic(), 0))
+        self._kill()
+
+    def are_ended(self) -> bool:
+        return self._ended
+
+    def __enter__(self) -> Jobs:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._kill()
+        self._watch.communicate()
+
+    def _kill(self) -> None:
+        # The group is there until its first program has been waited for.
+        os.killpg(self._watch.pid, signal.SIGKILL)
 
 
 def run(
@@ -166,12 +201,6 @@ def check_disk(done: Finished) -> None:
     for number in _FULL:
         if os.strerror(number) in done.out + done.err:
             raise OSError(number, os.strerror(number))
-
-
-@functools.cache
-def _until_death() -> tuple[str, ...]:
-    setpriv = which("setpriv")
-    return (setpriv, "--pdeathsig", "TERM", "--") if setpriv else ()
 
 
 def replace(argv: Sequence[str | Path], env: Mapping[str, str]) -> NoReturn:

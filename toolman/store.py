@@ -161,10 +161,19 @@ def stage(staging: Path, name: str) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(locks: Path, name: str, waiting: Callable[[], None]) -> Iterator[None]:
+def locked(
+    locks: Path,
+    name: str,
+    waiting: Callable[[], None],
+    stopped: Callable[[], bool] | None = None,
+) -> Iterator[None]:
     """Hold the lock `name` in `locks`; `waiting` is called if that takes long.
 
-    A SIGTERM or SIGHUP meanwhile unwinds, as Ctrl-C does, so that nothing is left behind.
+    A SIGTERM or SIGHUP meanwhile unwinds, as Ctrl-C does, so that nothing is left behind. Only
+    the main thread learns of them; other threads wait until `stopped` tells that it did.
+
+    Raises:
+        TimeoutError: `stopped` told so.
     """
     import filelock  # 45 ms: kept off the read commands
 
@@ -174,7 +183,7 @@ def locked(locks: Path, name: str, waiting: Callable[[], None]) -> Iterator[None
             lock.acquire(timeout=_PATIENCE)
         except filelock.Timeout:
             waiting()
-            lock.acquire()
+            lock.acquire(cancel_check=stopped)
         try:
             yield
         finally:

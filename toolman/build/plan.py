@@ -27,17 +27,23 @@ if TYPE_CHECKING:
 
     from toolman.build.blueprint import Blueprint
     from toolman.build.step import Step
+    from toolman.target import Target
 
 
 def layout(plan: Blueprint, cache: Path) -> Layout:
     """Where the toolchain of `plan` is built below `cache`."""
     return Layout(
         cache=cache,
-        name=f"{plan.target}-{plan.digest[:12]}",
+        name=name(plan.target, plan.digest),
         triple=plan.triple,
         sources={name: source.key for name, source in plan.sources.items()},
         hostlibs_key=plan.hostlibs_key,
     )
+
+
+def name(target: Target, digest: str) -> str:
+    """What the directory of a toolchain's build is called."""
+    return f"{target}-{digest[:12]}"
 
 
 def steps(plan: Blueprint, where: Layout) -> list[Step]:

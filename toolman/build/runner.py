@@ -14,7 +14,6 @@ import json
 import os
 import select
 import shlex
-import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
@@ -28,6 +27,7 @@ from toolman.errors import BuildError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from toolman.build.layout import Layout
@@ -60,9 +60,6 @@ class Runner:
     reporter: Reporter
     spans: list[Span] = field(default_factory=list)
     _running: dict[str, float] = field(default_factory=dict)
-    _processes: set[run.Job] = field(default_factory=set)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _stopped: bool = False
 
     def run(self, steps: Sequence[Step]) -> None:
         """Do what is not yet done of `steps`.
@@ -74,14 +71,16 @@ class Runner:
         waiting = [step for step in steps if step.name not in done]
         total = sum(step.seconds for step in waiting)
         with (
-            _jobserver(self.jobs) as pool,
+            run.Jobs() as programs,
+            _jobserver(self.jobs, programs) as pool,
             self.reporter.progress(f"building {self.layout.name}", total) as progress,
             ThreadPoolExecutor(self.jobs) as threads,
         ):
             try:
                 self._run(waiting, done, threads, pool, progress)
             except BaseException:
-                self._stop(pool)
+                programs.end()
+                pool.release()
                 threads.shutdown(cancel_futures=True)
                 raise
 
@@ -119,7 +118,7 @@ class Runner:
     def _do(self, step: Step, pool: _Pool, progress: Progress) -> None:
         with ExitStack() as held:
             if step.shared:
-                held.enter_context(store.locked(self.layout.locks, self._key(step), lambda: None))
+                held.enter_context(self._alone(step, pool))
                 if self._is_done(step):
                     return
             held.enter_context(pool.token())
@@ -131,6 +130,11 @@ class Runner:
             finally:
                 del self._running[step.name]
                 self.spans.append(Span(name=step.name, begin=begin, end=time.time()))
+
+    def _alone(self, step: Step, pool: _Pool) -> AbstractContextManager[None]:
+        """Keep other toolmans from a shared step."""
+        name = f"build-{step.file}-{step.shared}"
+        return store.locked(self.layout.locks, name, lambda: None, pool.programs.are_ended)
 
     def _commands(self, step: Step, pool: _Pool) -> None:
         for directory in step.owns:
@@ -148,22 +152,9 @@ class Runner:
         with log.open("a", encoding="utf-8") as file:
             file.write(f"$ cd {command.cwd} && {_line(command)}\n")
         env = {**self.env, **command.env, "MAKEFLAGS": pool.flags}
-        with self._lock:
-            if self._stopped:
-                raise BuildError(f"{step.name} was stopped")
-            job = run.Job(command.argv, env=env, cwd=command.cwd, log=log, fds=pool.fds)
-            self._processes.add(job)
-        code = job.wait()
-        self._processes.discard(job)
+        code = pool.programs.run(command.argv, env=env, cwd=command.cwd, log=log, fds=pool.fds)
         if code:
             raise _failure(step, command, code, log)
-
-    def _stop(self, pool: _Pool) -> None:
-        with self._lock:
-            self._stopped = True
-        for job in list(self._processes):
-            job.end()
-        pool.release()
 
     def _done(self, steps: Sequence[Step]) -> set[str]:
         """The names of what need not be done again: nor has anything that it needs.
@@ -181,9 +172,6 @@ class Runner:
     def _is_done(self, step: Step) -> bool:
         stamped = store.holds(self.layout.stamp(step), step.digest)
         return stamped and all(directory.is_dir() for directory in step.owns)
-
-    def _key(self, step: Step) -> str:
-        return f"build-{step.file}-{step.shared}"
 
 
 def write_timeline(spans: Sequence[Span], path: Path) -> None:
@@ -205,8 +193,9 @@ def write_timeline(spans: Sequence[Span], path: Path) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Pool:
-    """GNU make's jobserver, with `jobs` tokens."""
+    """GNU make's jobserver, with `jobs` tokens, and the programs that run under it."""
 
+    programs: run.Jobs
     fds: tuple[int, int]
     jobs: int
 
@@ -237,11 +226,11 @@ class _Pool:
 
 
 @contextmanager
-def _jobserver(jobs: int) -> Iterator[_Pool]:
+def _jobserver(jobs: int, programs: run.Jobs) -> Iterator[_Pool]:
     fds = os.pipe()
     os.write(fds[1], b"+" * jobs)
     try:
-        yield _Pool(fds=fds, jobs=jobs)
+        yield _Pool(programs=programs, fds=fds, jobs=jobs)
     finally:
         for fd in fds:
             os.close(fd)

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     build = parser.add_argument_group("building from source")
     build.add_argument("--jobs", "-j", type=_count, metavar="N", help="how many jobs at once")
     build.add_argument("--keep-work", action="store_true", help="keep what was built in between")
-    build.add_argument("--timeline", type=Path, metavar="FILE", help="write the steps as a trace")
+    build.add_argument("--timeline", type=_file, metavar="FILE", help="write the steps as a trace")
     output.add_json(parser)
 
 
@@ -86,6 +86,12 @@ def _count(word: str) -> int:
     if not word.isdigit() or int(word) < 1:
         raise argparse.ArgumentTypeError(f"'{word}' is no number of jobs")
     return int(word)
+
+
+def _file(word: str) -> Path:
+    if Path(word).is_dir():
+        raise argparse.ArgumentTypeError(f"{word} is a directory")
+    return Path(word)
 
 
 def _dry_run(

@@ -3,7 +3,8 @@
 An origin is a module with
     offers(request, ctx) → None, or the reason why it cannot meet the request;
     plan(request, ctx) → what it would fetch and do, a `Plan`;
-    make(plan, tree, ctx) → the description of the tree that it has finished in `tree`.
+    make(plan, tree, ctx) → the description of the tree that it has finished in `tree`;
+    clean(description, ctx): that tree is in the store, what else it took can go.
 `install` asks them in the order of design.md.
 """
 

@@ -186,6 +186,11 @@ def make(chosen: Plan, into: Path, ctx: Context) -> Description:
     )
 
 
+def clean(about: Description, ctx: Context) -> None:
+    """Nothing: what was unpacked is the tree itself."""
+    del about, ctx
+
+
 def unpack(
     archive: Archive, debs: Sequence[Deb], place: Callable[[Deb], Path], reporter: Reporter
 ) -> None:

@@ -8,8 +8,10 @@ complete, so that a stopped build goes on where it was.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolman import recipe, run, store
@@ -17,13 +19,12 @@ from toolman.build import finish
 from toolman.build import plan as procedure
 from toolman.build.blueprint import Blueprint, Source
 from toolman.build.runner import Runner, write_timeline
-from toolman.errors import ToolmanError
+from toolman.errors import InputError, ToolmanError
 from toolman.origins import hosttools, sources
 from toolman.toolchain import Component, Description
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from toolman.build.layout import Layout
     from toolman.context import Context
@@ -114,25 +115,24 @@ def plan(request: Request, ctx: Context) -> Plan:
 
 
 def make(chosen: Plan, into: Path, ctx: Context) -> Description:
-    """Fetch the sources, build, and move the finished tree to `into`, an empty directory.
+    """Fetch the sources, build, and copy the finished tree to `into`, an empty directory.
 
     Raises:
-        InputError: tools of the host are missing and cannot be unpacked.
+        InputError: the cache's directory cannot be built in, or tools of the host are missing and
+            cannot be unpacked.
         NetworkError, IntegrityError: a source could not be had, or is not the pinned one.
         BuildError: a step failed; its log is named.
     """
     jobs = ctx.build.jobs or os.cpu_count() or 1
     _check_memory(jobs)
+    _check_name(ctx.paths.cache)
     tools = hosttools.find(hosttools.needed(chosen.request.target), ctx)
     obtained = sources.obtain(chosen.pins, ctx.paths.cache, ctx.host, ctx.reporter)
     blueprint = _blueprint(chosen, obtained, tools, ctx)
     where = procedure.layout(blueprint, ctx.paths.cache)
     with store.locked(where.locks, f"build-{where.name}", lambda: _wait(where, ctx)):
         finished = _build(blueprint, where, tools, jobs, ctx)
-        into.rmdir()
-        shutil.move(where.out, into)
-        if not ctx.build.keep_work:
-            store.remove_tree(where.work)
+        _copy(where.out, into)
     return Description(
         name=chosen.request.target.name,
         target=chosen.request.target,
@@ -147,6 +147,15 @@ def make(chosen: Plan, into: Path, ctx: Context) -> Description:
         recipe=chosen.recipe.label,
         malloc=blueprint.malloc if blueprint.musl else None,
     )
+
+
+def clean(about: Description, ctx: Context) -> None:
+    """Delete what the toolchain was built in, now that it is in the store."""
+    if ctx.build.keep_work:
+        return
+    name = procedure.name(about.target, about.digest)
+    with store.locked(ctx.paths.cache / "locks", f"build-{name}", lambda: None):
+        store.remove_tree(ctx.paths.cache / "build" / name)
 
 
 def _recipe(request: Request) -> Recipe | None:
@@ -191,6 +200,29 @@ def _check_memory(jobs: int) -> None:
             f"and this machine has {memory / 1e9:.1f} GB",
             hint=f"try: --jobs {max(memory // _MEMORY, 1)}",
         )
+
+
+def _check_name(cache: Path) -> None:
+    if not re.fullmatch(r"[\w./+,@~-]+", str(cache)):
+        raise InputError(
+            f"nothing can be built in {str(cache)!r}: make, configure and libtool are lost where"
+            " a directory's name holds blanks, quotes and the like",
+            hint="set TOOLMAN_CACHE to another directory",
+        )
+
+
+def _copy(tree: Path, into: Path) -> None:
+    """With its links, hard ones too."""
+    copied: dict[int, str] = {}
+
+    def copy(file: str, to: str) -> None:
+        inode = Path(file).stat().st_ino
+        if inode in copied:
+            Path(to).hardlink_to(copied[inode])
+        else:
+            copied[inode] = shutil.copy2(file, to)
+
+    shutil.copytree(tree, into, symlinks=True, dirs_exist_ok=True, copy_function=copy)
 
 
 def _blueprint(
