@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from toolman import publish, store, toolchain
 from toolman.checkpoint import checkpoint
 from toolman.errors import InputError, NetworkError, ToolmanError
-from toolman.recipe import load_recipe
-from toolman.request import LANGUAGES
+from toolman.recipe import load_recipe, recipes
+from toolman.request import LANGUAGES, MALLOCS
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -53,7 +53,7 @@ def ensure(request: Request, ctx: Context, origin: str | None = None) -> Result:
     with _locked(name, ctx), ctx.store.stage(name) as work:
         checkpoint("after-lock")
         present = _present(request, ctx, origin)
-        made = present or _make(_with_present(request, ctx), ctx, origin, work)
+        made = present or _make(_with_present(request, ctx, origin), ctx, origin, work)
         _publish(made, present is None, ctx)
     return Result(toolchain=made, fresh=present is None)
 
@@ -65,7 +65,7 @@ def plan(request: Request, ctx: Context, origin: str | None = None) -> tuple[str
     """
     if _present(request, ctx, origin):
         return None
-    return _plan(_with_present(request, ctx), ctx, origin)
+    return _plan(_with_present(request, ctx, origin), ctx, origin)
 
 
 def link(name: str, root: Path, ctx: Context) -> Toolchain:
@@ -142,12 +142,33 @@ def _meets(found: Toolchain, request: Request) -> bool:
     return set(request.languages) <= set(about.languages) and version and recipe and malloc
 
 
-def _with_present(request: Request, ctx: Context) -> Request:
-    """Languages add up: `install --with gccgo` does not take C++ away again."""
+def _with_present(request: Request, ctx: Context, origin: str | None) -> Request:
+    """What is there adds up: `install --with gccgo` takes neither C++ nor GCC 15 away again."""
     found = ctx.store.active(request.target.name)
-    before = set(found.about.languages) if found else set()
-    every = before | set(request.languages)
-    return replace(request, languages=tuple(one for one in LANGUAGES if one in every))
+    if found is None:
+        return request
+    every = {*found.about.languages, *request.languages}
+    request = replace(request, languages=tuple(one for one in LANGUAGES if one in every))
+    if found.about.recipe is None or origin not in (None, found.about.origin):
+        return request
+    recipe = request.recipe or (None if request.gcc else _recipe_again(found))
+    chosen = found.about.malloc if found.about.malloc != MALLOCS[0] else None
+    return replace(request, recipe=recipe, malloc=request.malloc or chosen)
+
+
+def _recipe_again(found: Toolchain) -> str | None:
+    """The recipe that `found` was built by.
+
+    Raises:
+        InputError: it was a file of the user's.
+    """
+    label = found.about.recipe
+    if label in {one.name for one in recipes()}:
+        return label
+    raise InputError(
+        f"{found.name} was built by a recipe of your own, {label}",
+        hint="name its file again: --recipe FILE; or another recipe, see: toolman list --recipes",
+    )
 
 
 def _make(request: Request, ctx: Context, origin: str | None, work: Path) -> Toolchain:

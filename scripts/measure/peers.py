@@ -9,22 +9,24 @@ one that is unpacked with them. The tree is then finished as origin `distro` fin
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import entry
 
 from toolman import elf, store
-from toolman import target as targets
-from toolman.context import Context
 from toolman.errors import InputError, ToolmanError
-from toolman.host import Host
 from toolman.origins import apt, distro, finish
-from toolman.paths import Paths
 from toolman.target import Platform, Target
 from toolman.toolchain import Description, Toolchain, read, write
+
+if TYPE_CHECKING:
+    from toolman.context import Context
+    from toolman.host import Host
 
 SUITES = {"12": "bookworm", "13": "trixie", "14": "trixie", "15": "forky", "16": "forky"}
 """Where Debian has each major version."""
@@ -115,16 +117,7 @@ def _interpreter(path: Path) -> str | None:
 def main() -> int:
     """Print the compiler that the command line names; the exit code."""
     major, word = sys.argv[1:]
-    host = Host.current()
-    try:
-        ctx = Context(host=host, paths=Paths.from_env(os.environ, host), environ=os.environ)
-        found = targets.parse(word)
-        platform = found if isinstance(found, Platform) else found.platform
-        print(debian_gcc(major, platform, ctx).tool("gcc"))
-    except ToolmanError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return entry.call(lambda ctx: print(debian_gcc(major, entry.platform(word), ctx).tool("gcc")))
 
 
 if __name__ == "__main__":

@@ -9,20 +9,20 @@ DIRECTORY/environment                   for sh: where m4, bison … are, if the 
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import entry
 
 from toolman import recipe
-from toolman import target as targets
-from toolman.context import Context
-from toolman.errors import ToolmanError
-from toolman.host import Host
 from toolman.origins import hosttools, sources
-from toolman.paths import Paths
 from toolman.target import Platform, Target
+
+if TYPE_CHECKING:
+    from toolman.context import Context
 
 COMPONENTS = ("binutils", "gcc", "gmp", "linux-headers", "mpc", "mpfr", "musl")
 
@@ -53,16 +53,7 @@ def lay_out(name: str, platform: Platform, into: Path, ctx: Context) -> None:
 def main() -> int:
     """Do what the command line says; the exit code."""
     name, word, into = sys.argv[1:]
-    host = Host.current()
-    try:
-        ctx = Context(host=host, paths=Paths.from_env(os.environ, host), environ=os.environ)
-        found = targets.parse(word)
-        platform = found if isinstance(found, Platform) else found.platform
-        lay_out(name, platform, Path(into), ctx)
-    except ToolmanError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return entry.call(lambda ctx: lay_out(name, entry.platform(word), Path(into), ctx))
 
 
 if __name__ == "__main__":

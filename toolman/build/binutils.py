@@ -38,10 +38,8 @@ def steps(plan: Blueprint, layout: Layout) -> Iterator[Step]:
 
 
 def _options(plan: Blueprint) -> tuple[str, ...]:
-    machine = flags.build_machine(plan)
     return (
-        f"--build={machine}",
-        f"--host={machine}",
+        *flags.machines(plan),
         f"--target={plan.triple}",
         # An empty prefix makes ld find its scripts and the sysroot relative to itself.
         "--prefix=",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from toolman.build.blueprint import Blueprint
     from toolman.build.layout import Layout
 
-# No debug information: nobody debugs the compiler, and it is half of the time and of the disk.
+# No debug information: nobody debugs the compiler.
 OPTIMIZE = "-O2 -g0 -pipe"
 # Not `-static`: libtool keeps that for itself. This one it hands on, and GCC takes it as well.
 STATIC = "--static"
@@ -44,6 +44,13 @@ def hide(*directories: Path) -> list[str]:
 def configure(tree: Path, where: Path, options: Sequence[str], env: Mapping[str, str]) -> Command:
     """Run the `configure` of the source tree `tree` in the directory `where`."""
     return Command(argv=("sh", str(tree / "configure"), *options), cwd=where, env=dict(env))
+
+
+def machines(plan: Blueprint) -> tuple[str, str]:
+    """For configure: what is built runs where it is built. Told nothing, some would use what the
+    processor of this very machine can do."""
+    machine = build_machine(plan)
+    return (f"--build={machine}", f"--host={machine}")
 
 
 def build_machine(plan: Blueprint) -> str:

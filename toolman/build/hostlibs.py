@@ -30,10 +30,7 @@ def steps(plan: Blueprint, layout: Layout) -> Iterator[Step]:
 def _build(plan: Blueprint, layout: Layout, name: str, needs: tuple[str, ...]) -> Step:
     prefix = layout.hostlibs
     where = layout.shared / f"{name}-objects-{layout.hostlibs_key}"
-    # Told nothing, gmp would use what the processor of this very machine can do.
-    machine = flags.build_machine(plan)
-    options = [f"--build={machine}", f"--host={machine}"]
-    options += [f"--prefix={prefix}", "--disable-shared"]
+    options = [*flags.machines(plan), f"--prefix={prefix}", "--disable-shared"]
     options += [f"--with-{other}={prefix}" for other in NAMES[: NAMES.index(name)]]
     env = flags.host_environment(plan, layout.shared)
     return Step(

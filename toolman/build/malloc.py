@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from toolman.build.blueprint import Blueprint
     from toolman.build.layout import Layout
 
-# Of musl's libc.a these two stay, for the libc itself calls what they define. The first also
-# defines a weak `malloc`, which would satisfy a program before mimalloc's is looked at.
+# Of musl's allocator only that stays which the libc itself calls, and what calls the public
+# functions. lite_malloc.o also defines a weak `malloc`, which would satisfy a program before
+# mimalloc's is looked at.
 _SCRIPT = """\
 objects=$(ls obj/src/malloc/*.o obj/src/malloc/*/*.o)
 lite=obj/src/malloc/lite_malloc.o

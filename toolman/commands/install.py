@@ -109,7 +109,7 @@ def _dry_run(
         total = sum(part.size for part in plan.parts)
         fetched = plan.download
         print(
-            f"{request}: origin {origin}, {plan.summary}, {total / 1e6:.1f} MB, "
+            f"{plan.request}: origin {origin}, {plan.summary}, {total / 1e6:.1f} MB, "
             f"{fetched / 1e6:.1f} MB to download"
         )
         output.table(
@@ -128,4 +128,4 @@ def _plan(found: tuple[str, Plan] | None, request: Request) -> dict[str, Any]:
         for one in plan.parts
     ]
     shown = {"present": False, "origin": origin, "packages": packages, "download": plan.download}
-    return {**values, **shown}
+    return {**values, "languages": plan.request.languages, **shown}
