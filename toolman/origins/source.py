@@ -41,7 +41,7 @@ _GCCGO_ON_MUSL = ("amd64", "arm64", "riscv64")
 _COMMON = ("gcc", "binutils", "gmp", "mpfr", "mpc", "linux-headers")
 _LIBC = {"musl": "musl", "gnu": "glibc"}
 _MALLOC = {"mimalloc": ("mimalloc",)}
-_DISK = 4_000_000_000  # bytes of an unfinished toolchain; 3.3 GB measured with C and C++
+_DISK = 4_000_000_000  # bytes of an unfinished toolchain; 2.0 GB measured with C and C++
 _MEMORY = 1_500_000_000  # bytes a job may take; 741 MB the most measured (building.md)
 
 
