@@ -69,6 +69,7 @@ class Upstream:
         bin_ = directory / "bin"
         for name in _UNUSED:
             _write(bin_ / name, f"#!/bin/sh\necho {name} 99.1\n")
+        _write(bin_ / "ccache", faketexts.CCACHE)
         gcc = faketexts.HOST_COMPILER.replace("@GCC@", str(tools.find("gcc")))
         _write(bin_ / "gcc", gcc.replace("@RECORD@", f"{self.control}/record"))
         self.machine = Machine(directory, server.url)

@@ -190,6 +190,11 @@ done
 """
 
 # What it compiles without linking is not there to be compiled.
+CCACHE = """\
+#!/bin/sh
+[ "$1" != --version ] || exec echo ccache 99.1
+exec "$@"
+"""
 HOST_COMPILER = """#!/bin/sh
 case $* in
 *' -c '*)

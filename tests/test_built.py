@@ -262,19 +262,20 @@ def test_every_target_runs_what_it_compiles(
 
 @pytest.mark.slow
 def test_two_builds_give_the_same_bytes(toolman: Runner, tmp_path: Path) -> None:
-    """In directories of other lengths, at other times, with other numbers of jobs."""
+    """In directories of other lengths, at other times, with other numbers of jobs, and with
+    nothing in common: each has compiled all of it."""
+    here = {
+        "TOOLMAN_HOME": str(tmp_path / "home"),
+        "TOOLMAN_CACHE": str(tmp_path / "a-longer-name/of-a-directory"),
+    }
+    sources = Path(here["TOOLMAN_CACHE"], "sha256")
+    shutil.copytree(tools.CACHE / "toolman/sha256", sources, copy_function=os.link)
+    words = ("--with", "c++", "--origin", "source", "--jobs", "5")
+    done = toolman("install", FIRST, *words, env=here)
+    assert done.code == 0, done.err
     archives = []
-    for name, jobs in (("a", "2"), ("a-longer-name/of-a-directory", "5")):
-        env = {
-            "TOOLMAN_HOME": str(tmp_path / name / "home"),
-            "TOOLMAN_CACHE": str(tmp_path / name / "cache"),
-        }
-        sources = tmp_path / name / "cache/sha256"
-        shutil.copytree(tools.CACHE / "toolman/sha256", sources, copy_function=os.link)
-        words = ("--with", "c++", "--origin", "source", "--jobs", jobs)
-        done = toolman("install", FIRST, *words, env=env)
-        assert done.code == 0, done.err
-        file = tmp_path / f"{jobs}.tar.zst"
-        assert toolman("pack", FIRST, "-o", file, env=env).code == 0
+    for home in (here["TOOLMAN_HOME"], str(built(FIRST, "c++"))):
+        file = tmp_path / f"{len(archives)}.tar.zst"
+        assert toolman("pack", FIRST, "-o", file, env={"TOOLMAN_HOME": home}).code == 0
         archives.append(file.read_bytes())
     assert archives[0] == archives[1]

@@ -52,6 +52,7 @@ class Blueprint:
     thread_stack: int = 8 << 20
     """Bytes of a thread's stack, unless the program is linked with `-z stack-size`."""
     cc: str = "gcc"
+    """The words of the host's compilers, found on PATH."""
     cxx: str = "g++"
     compiler: str = ""
     """What the host's compiler says of itself."""

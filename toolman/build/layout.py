@@ -2,6 +2,7 @@
 
 <cache>/build/shared/<component>-<digest12>/   a source tree, patched; other toolchains use it
 <cache>/build/shared/hostlibs-<digest12>/      gmp, mpfr and mpc, likewise
+<cache>/build/shared/ccache/                   what was compiled for the host
 <cache>/build/<name>-<digest12>/               one toolchain under way
     <component>/                               where it is compiled
     out/                                       what is installed, as DESTDIR sees it
@@ -60,6 +61,10 @@ class Layout:
     @property
     def hostlibs(self) -> Path:
         return self.shared / f"hostlibs-{self.hostlibs_key}"
+
+    @property
+    def objects_cache(self) -> Path:
+        return self.shared / "ccache"
 
     def source(self, component: str) -> Path:
         """The patched source tree of a component."""

@@ -26,7 +26,7 @@ def library(plan: Blueprint, layout: Layout) -> tuple[Command, ...]:
     """Make, in the directory of binutils, the library that `libraries` names."""
     where, gcc = layout.objects("binutils"), layout.source("gcc")
     compile_ = (
-        plan.cc,
+        *plan.cc.split(),
         *flags.OPTIMIZE.split(),
         *flags.hide(layout.shared, layout.work, SOURCE.parent),
         *("-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64", "-DHAVE_STDINT_H=1", "-DHAVE_SYS_WAIT_H=1"),

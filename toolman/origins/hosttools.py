@@ -65,9 +65,6 @@ class HostTools:
     """Directories to put in front of PATH; none where the host has everything."""
     environ: Mapping[str, str]
     """What the privately unpacked ones need: M4, BISON_PKGDATADIR …"""
-    cc: tuple[str, ...]
-    """The words of the C compiler."""
-    cxx: tuple[str, ...]
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
         """`environ` with these tools in front."""
@@ -83,6 +80,7 @@ def needed(target: Target) -> tuple[str, ...]:
 
 def find(needs: Iterable[str], ctx: Context) -> HostTools:
     """The tools `needs`, names of the recipe: the host's that work, the others private ones.
+    One that the recipe calls optional is gone without where there is no apt.
 
     Raises:
         InputError: some are missing, all of which are named, and the host has no apt.
@@ -91,8 +89,10 @@ def find(needs: Iterable[str], ctx: Context) -> HostTools:
     """
     lacking = _lacking(needs, ctx.environ)
     environ = {"PYTHON_PROG": sys.executable} if lacking.pop(PYTHON, None) else {}
-    if lacking and not apt.available():
-        raise _missing(lacking, ctx.host)
+    if not apt.available():
+        lacking = {name: why for name, why in lacking.items() if not _optional(name)}
+        if lacking:
+            raise _missing(lacking, ctx.host)
     for name, why in lacking.items():
         ctx.reporter.detail(f"{name}: {why}")
     path: list[Path] = []
@@ -103,13 +103,7 @@ def find(needs: Iterable[str], ctx: Context) -> HostTools:
         environ |= _environ(entry, programs, ctx.host)
     if COMPILER in lacking:
         path.append(_have(_COMPILER, [COMPILER], ctx) / "path" / COMPILER)
-    return _tools(path, environ, ctx)
-
-
-def _tools(path: Sequence[Path], environ: Mapping[str, str], ctx: Context) -> HostTools:
-    where = ":".join([*map(str, path), ctx.environ.get("PATH", os.defpath)])
-    cc, cxx = ((run.which(name, where) or name,) for name in ("gcc", "g++"))
-    return HostTools(path=tuple(path), environ=environ, cc=cc, cxx=cxx)
+    return HostTools(path=tuple(path), environ=environ)
 
 
 def _lacking(needs: Iterable[str], environ: Mapping[str, str]) -> dict[str, str]:
@@ -169,6 +163,10 @@ def _tried(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[str, str | 
 
 def _number(version: str) -> tuple[int, ...]:
     return tuple(map(int, version.split(".")))
+
+
+def _optional(name: str) -> bool:
+    return name != COMPILER and bool(_row(name).get("optional"))
 
 
 def _row(name: str) -> dict[str, Any]:
@@ -294,8 +292,8 @@ def _link(tree: Path, name: str, programs: Mapping[str, str]) -> None:
 
 
 def _check(tree: Path, names: Sequence[str], ctx: Context) -> None:
-    path = [tree / "path" / name for name in names]
-    private = _tools(path, _environ(tree, names, ctx.host), ctx)
+    path = tuple(tree / "path" / name for name in names)
+    private = HostTools(path=path, environ=_environ(tree, names, ctx.host))
     trouble = _lacking(names, private.environment(ctx.environ))
     if trouble:
         text = ", ".join(f"{name} {why}" for name, why in trouble.items())

@@ -128,10 +128,11 @@ def make(chosen: Plan, into: Path, ctx: Context) -> Description:
     _check_name(ctx.paths.cache)
     tools = hosttools.find(hosttools.needed(chosen.request.target), ctx)
     obtained = sources.obtain(chosen.pins, ctx.paths.cache, ctx.host, ctx.reporter)
-    blueprint = _blueprint(chosen, obtained, tools, ctx)
+    env = _environment(tools, ctx)
+    blueprint = _blueprint(chosen, obtained, env["PATH"], ctx)
     where = procedure.layout(blueprint, ctx.paths.cache)
     with store.locked(where.locks, f"build-{where.name}", lambda: _wait(where, ctx)):
-        finished = _build(blueprint, where, tools, jobs, ctx)
+        finished = _build(blueprint, where, env, jobs, ctx)
         _copy(where.out, into)
     return Description(
         name=chosen.request.target.name,
@@ -175,9 +176,9 @@ def _fits(version: str, wanted: str | None) -> bool:
 
 
 def _build(
-    blueprint: Blueprint, where: Layout, tools: HostTools, jobs: int, ctx: Context
+    blueprint: Blueprint, where: Layout, env: Mapping[str, str], jobs: int, ctx: Context
 ) -> finish.Finished:
-    env = _environment(tools, where.out / "bin", ctx)
+    env = {**env, **_objects(where), "PATH": f"{where.out}/bin:{env['PATH']}"}
     runner = Runner(layout=where, env=env, jobs=jobs, reporter=ctx.reporter)
     try:
         runner.run(procedure.steps(blueprint, where))
@@ -226,9 +227,11 @@ def _copy(tree: Path, into: Path) -> None:
 
 
 def _blueprint(
-    chosen: Plan, obtained: Mapping[str, Obtained], tools: HostTools, ctx: Context
+    chosen: Plan, obtained: Mapping[str, Obtained], path: str, ctx: Context
 ) -> Blueprint:
     found = chosen.recipe
+    said = run.check("asking the compiler", [run.which("gcc", path) or "gcc", "--version"])
+    by = "ccache " if run.which("ccache", path) else ""
     return Blueprint(
         target=chosen.request.target,
         languages=chosen.request.languages,
@@ -237,9 +240,9 @@ def _blueprint(
         },
         configure=found.configure,
         malloc=chosen.request.malloc or "mallocng",
-        cc=tools.cc[0],
-        cxx=tools.cxx[0],
-        compiler=run.check("asking the compiler", [tools.cc[0], "--version"]).splitlines()[0],
+        cc=f"{by}gcc",
+        cxx=f"{by}g++",
+        compiler=said.splitlines()[0],
         machine=ctx.host.machine,
         host=ctx.host.key,
     )
@@ -258,14 +261,24 @@ def _source(name: str, found: Recipe, obtained: Mapping[str, Obtained]) -> Sourc
     )
 
 
-def _environment(tools: HostTools, installed: Path, ctx: Context) -> dict[str, str]:
-    """All that a step sees: nothing of the user's that could get into what is built."""
+def _environment(tools: HostTools, ctx: Context) -> dict[str, str]:
+    """What each step sees: nothing of the user's that could get into what is built."""
     kept = {name: ctx.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in ctx.environ}
-    env = tools.environment(kept)
     clean = {"LC_ALL": "C", "TZ": "UTC", "SOURCE_DATE_EPOCH": "0"}
     # Scripts of configure are most of a small component's time, and dash is the faster shell.
     shell = {"CONFIG_SHELL": "/bin/dash"} if run.which("/bin/dash") else {}
-    return {**env, **clean, **shell, "PATH": f"{installed}:{env['PATH']}"}
+    return {**tools.environment(kept), **clean, **shell}
+
+
+def _objects(where: Layout) -> dict[str, str]:
+    """ccache's settings. It looks at the files that the compiler says it has read (DEPEND), so
+    that what it does not know costs it nothing."""
+    return {
+        "CCACHE_DIR": str(where.objects_cache),
+        "CCACHE_CONFIGPATH": os.devnull,
+        "CCACHE_DEPEND": "1",
+        "CCACHE_MAXSIZE": "2G",
+    }
 
 
 def _part(name: str, pin: Pin) -> Component:
