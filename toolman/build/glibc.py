@@ -64,14 +64,14 @@ def _configure(plan: Blueprint, layout: Layout) -> Command:
         "--disable-timezone-tools",
         "--without-selinux",
         "libc_cv_slibdir=/lib",
+        # Only some of its tests are C++, and there is no compiler for it yet but the host's.
+        "libc_cv_cxx_link_ok=no",
         *plan.configure.get("glibc", ()),
     ]
     env = {
         # The compiler is not installed yet, and neither is its libgcc.
         "CC": f"{gcc}/gcc/xgcc -B{gcc}/gcc/ -B{gcc}/{plan.triple}/libgcc/"
         f" --sysroot={layout.sysroot}",
-        # Only some of its tests are C++.
-        "CXX": "",
         "CFLAGS": " ".join(["-O2", *flags.hide(layout.shared, layout.work)]),
         "BUILD_CC": plan.cc,
         "AR": f"{tools}-ar",
