@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 HEADERS = "glibc: headers"
 INSTALLED = "glibc: library"
-# What only a system needs, and a sysroot does not.
-_SYSTEM = ("bin", "sbin", "libexec", "share", "var", "etc", "lib/gconv", "lib/audit")
+# What only a system needs, and a sysroot does not. Its programs go to a directory of their own,
+# for the sysroot's bin is where GCC finds the target's assembler and linker.
+_PROGRAMS = "programs"
+_SYSTEM = (_PROGRAMS, "sbin", "libexec", "share", "var", "etc", "lib/gconv", "lib/audit")
 
 
 def steps(plan: Blueprint, layout: Layout, *, compiled: str, libgcc: str) -> Iterator[Step]:
@@ -56,6 +58,7 @@ def _configure(plan: Blueprint, layout: Layout) -> Command:
         "--prefix=/usr",
         # The sysroot has one directory of libraries, whatever the machine's habits are.
         "--libdir=/usr/lib",
+        *(f"--{name}=/{_PROGRAMS}" for name in ("bindir", "sbindir")),
         f"--with-headers={layout.sysroot}/include",
         # It asks the compiler, which is not yet where it would know them, and takes the host's.
         f"--with-binutils={layout.sysroot}/bin",
