@@ -307,7 +307,8 @@ def test_no_word_names_another_directory(target: Target, languages: tuple[str, .
     where = layout(plan)
     own = (where.shared, where.work, TARBALLS, recipe.directory(), Path("/usr/bin/gcc"))
     package = Path(procedure.__file__).parents[1] / "data"
-    inside = {f"/{target.triple}", "/usr", "/lib", "/usr/lib", "/0", "/1", "/2"}
+    inside = {f"/{target.triple}", "/usr", "/lib", "/usr/lib", "/programs"}
+    inside |= {"/0", "/1", "/2"}
     for step in steps(plan).values():
         for command in step.commands:
             for path in (path for word in words(command) for path in absolute(word)):
