@@ -250,7 +250,8 @@ def test_every_target_runs_what_it_compiles(
 ) -> None:
     languages = EVERY[target]
     user = user_of(target, languages)
-    for flags in (("-static",), (), ("-static-pie",), ("-O2", "-flto", "-static")):
+    static_pie = (("-static-pie",), ("-O2", "-static-pie"))
+    for flags in (("-static",), (), *static_pie, ("-O2", "-flto", "-static")):
         assert user.run(target, user.compile(target, "-pthread", *flags)) == "hello 100\n"
         program = user.compile(target, "-pthread", *flags, source=CXX, tool="g++")
         assert user.run(target, program) == "42 caught\n"

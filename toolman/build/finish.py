@@ -125,11 +125,22 @@ def _write_specs(plan: Blueprint, layout: Layout) -> None:
     gcc = layout.out / "bin" / f"{plan.triple}-gcc"
     own = run.check("asking gcc for its specs", [gcc, "-dumpspecs"])
     directory = Path(run.check("asking gcc", [gcc, "-print-libgcc-file-name"]).strip()).parent
-    # musl's own default, 128 KiB, is less than C code written for glibc lives with (go.md, 3.4).
-    stack = f"*link:\n+ -z stack-size={plan.thread_stack}\n\n" if plan.musl else ""
+    more = f"*link:\n+ {_link(plan, directory)}\n\n" if plan.musl else ""
     # One blank line between two specs: GCC calls a file with two of them malformed.
     own = own.rstrip("\n") + "\n\n"
-    (directory / "specs").write_text(own + stack, "utf-8")
+    (directory / "specs").write_text(own + more, "utf-8")
+
+
+def _link(plan: Blueprint, directory: Path) -> str:
+    """What the linker is told beside what GCC tells it; `directory` is where GCC's parts are."""
+    # musl's own default, 128 KiB, is less than C code written for glibc lives with (go.md, 3.4).
+    words = [f"-z stack-size={plan.thread_stack}"]
+    if plan.target.platform.name == "riscv64":
+        # ld 2.44 leaves some references to a dynamic linker, which a static PIE has not, and C++
+        # programs die at their first exception; not if no symbol can be seen from outside.
+        (directory / "static-pie.map").write_text("{ local: *; };\n", "utf-8")
+        words.append("%{static-pie:--version-script static-pie.map%s}")
+    return " ".join(words)
 
 
 def _check_names_no_directory(layout: Layout) -> None:
