@@ -37,6 +37,9 @@ COMMANDS = (
     "link",
     "uninstall",
     "pack",
+    "index",
+    "publish",
+    "mirror",
     "doctor",
     "completions",
 )

@@ -6,6 +6,7 @@
 <data>/<host>/shims/  env/                          written from the above, never by hand
 <data>/<host>/defaults.json                         what `toolman default` chose
 <data>/<host>/locks/                                never deleted
+<data>/indexes/<name>/                              what an index has signed; for all hosts
 <cache>/                                            can be deleted at any time
 """
 
@@ -56,6 +57,10 @@ class Paths:
     @property
     def locks(self) -> Path:
         return self.data / "locks"
+
+    @property
+    def indexes(self) -> Path:
+        return self.data.parent / "indexes"
 
     @property
     def defaults(self) -> Path:

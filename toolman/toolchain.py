@@ -124,12 +124,15 @@ def read(tree: Path) -> Toolchain | None:
         values = json.loads((tree / FILE).read_text("utf-8"))
     except (OSError, ValueError):
         return None
+    about = parse(values)
+    return Toolchain(path=tree, about=about) if about else None
+
+
+def parse(said: Mapping[str, Any]) -> Description | None:
+    """What a `toolchain.json` says; None if it is of an unknown schema."""
+    values = dict(said)
     if values.pop("schema", None) != SCHEMA:
         return None
-    return Toolchain(path=tree, about=_description(values))
-
-
-def _description(values: dict[str, Any]) -> Description:
     found = targets.parse(values.pop("target"))
     assert isinstance(found, Target)
     components = tuple(Component(**row) for row in values.pop("components"))

@@ -19,6 +19,22 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON (it has a schema number)")
 
 
+def add_action(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str
+) -> argparse.ArgumentParser:
+    """One of several actions of a command; -q and -v may stand behind it, too."""
+    import argparse
+
+    one = actions.add_parser(name, help=text, description=text)
+    for words, said in (
+        (("-q", "--quiet"), "say nothing but errors"),
+        (("-v", "--verbose"), "say more"),
+    ):
+        one.add_argument(*words, action="store_true", default=argparse.SUPPRESS, help=said)
+    one.set_defaults(action=name)
+    return one
+
+
 def print_json(values: dict[str, Any]) -> None:
     """Print `values` behind the schema number."""
     print(json.dumps({"schema": SCHEMA, **values}, indent=2))

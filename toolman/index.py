@@ -1,0 +1,380 @@
+"""Indexes: signed lists of the archives that a repository holds, and what is known of each.
+
+A repository, on any static server or in a directory:
+    metadata/                     who may sign, and what is current; see `metadata`
+    targets/<sha256>.index.json   the index
+    blobs/sha256/<two>/<sha256>   the archives, each named by its digest
+    index.html                    for people
+
+`index.json` (schema 1) has no addresses in it, so that mirrors rewrite nothing:
+    archives    by target, host and digest:
+        sha256, size    of the archive, in bytes
+        unpacked        bytes of the files in it
+        files           its members: files, directories and links
+        toolchain       its `toolchain.json`
+
+What is known of an index, below <data>/indexes/<name>/:
+    index.json    name, URLs
+    root.json     the root that the user trusts
+    metadata/     what was verified last; it never gets older
+    known.json    the index that was verified last, when, and its digest; written in one step
+
+An index is asked again after an hour. Where that cannot be, what was verified last is good for
+30 days, or as long as TOOLMAN_STALE_INDEX=1 says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from toolman import fetch, store, toolchain
+from toolman.errors import InputError, IntegrityError, NetworkError, ToolmanError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from toolman.context import Context
+    from toolman.metadata import Get
+    from toolman.toolchain import Description
+
+SCHEMA = 1
+FRESH = 3600.0  # seconds
+STALE = 30 * 86400.0  # seconds
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~-]*")  # becomes part of a file's name
+_URL = re.compile(r"(https?|file)://\S+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """An archive of a repository."""
+
+    sha256: str
+    size: int
+    """Bytes of the archive."""
+    unpacked: int
+    """Bytes of the files in it."""
+    files: int
+    """Members of the archive: files, directories and links."""
+    about: Description
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "sha256": self.sha256,
+            "size": self.size,
+            "unpacked": self.unpacked,
+            "files": self.files,
+            "toolchain": self.about.to_json(),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Index:
+    """An index that the user has added."""
+
+    name: str
+    urls: tuple[str, ...]
+    """Where its repository is: the one that was given first, then its mirrors."""
+    directory: Path
+    """What is known of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalogue:
+    """What an index said, and how long ago."""
+
+    archives: tuple[Archive, ...]
+    age: float
+    """Seconds since it was verified."""
+    stale: bool
+    """Whether it should have been asked again, and could not be."""
+
+
+def indexes(ctx: Context) -> list[Index]:
+    """The indexes that were added, by name."""
+    try:
+        places = sorted(ctx.paths.indexes.iterdir())
+    except OSError:
+        return []
+    return [found for place in places if (found := _read(place))]
+
+
+def find(name: str, ctx: Context) -> Index:
+    """The index `name`.
+
+    Raises:
+        InputError: there is none.
+    """
+    every = indexes(ctx)
+    for one in every:
+        if one.name == name:
+            return one
+    known = ", ".join(one.name for one in every)
+    hint = f"known: {known}" if known else "see: toolman index add --help"
+    raise InputError(f"there is no index {name!r}", hint=hint)
+
+
+def add(name: str, urls: Sequence[str], root: bytes, ctx: Context) -> Index:
+    """Trust the repository whose keys `root` names, and see what it holds.
+
+    Raises:
+        InputError: the name, a URL or the root is wrong.
+        NetworkError: it cannot be reached.
+        IntegrityError: it is not signed by the keys of that root, or not as it should be.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{name!r} cannot name an index", hint="small letters, digits, - . _")
+    found = tuple(url_of(one, ctx.directory) for one in urls)
+    place = ctx.paths.indexes / name
+    store.check_writable(ctx.paths.indexes)
+    with _locked(ctx):
+        if place.exists():
+            hint = f"toolman index remove {name}"
+            raise InputError(f"there is an index {name!r} already", hint=hint)
+        with store.stage(ctx.paths.indexes / ".staging", name) as work:
+            (work / "root.json").write_bytes(root)
+            about = {"schema": SCHEMA, "name": name, "urls": found}
+            store.write(work / "index.json", json.dumps(about, indent=1) + "\n")
+            _ask(Index(name=name, urls=found, directory=work), ctx)
+            work.rename(place)
+    return Index(name=name, urls=found, directory=place)
+
+
+def remove(name: str, ctx: Context) -> None:
+    """Forget an index. What was installed from it stays.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    with _locked(ctx), store.stage(ctx.paths.indexes / ".staging", name) as work:
+        find(name, ctx).directory.rename(work / "gone")
+
+
+def refresh(index: Index, ctx: Context) -> list[Archive]:
+    """Ask `index` now.
+
+    Raises:
+        NetworkError: it cannot be reached.
+        IntegrityError: it is not what its keys have signed; see `metadata.read`.
+    """
+    with _locked(ctx):
+        return _ask(index, ctx)
+
+
+def archives(index: Index, ctx: Context) -> Catalogue:
+    """What `index` holds: asked now if that was long ago.
+
+    Raises:
+        NetworkError: it cannot be reached, and what was verified last is too old.
+        IntegrityError: it is not what its keys have signed.
+    """
+    kept = last(index)
+    if kept and kept.age < FRESH:
+        return kept
+    with _locked(ctx):
+        kept = last(index)  # perhaps somebody else has asked meanwhile
+        if kept and kept.age < FRESH:
+            return kept
+        try:
+            return Catalogue(archives=tuple(_ask(index, ctx)), age=0.0, stale=False)
+        except NetworkError as error:
+            if kept is None:
+                raise
+            _check_age(index, kept, error, ctx)
+    ctx.reporter.step(
+        f"warning: index {index.name} is out of reach; taking what it said {ago(kept.age)} ago"
+    )
+    return Catalogue(archives=kept.archives, age=kept.age, stale=True)
+
+
+def known(index: Index, ctx: Context) -> list[Archive]:
+    """What `index` said last, however long ago; the network is not asked."""
+    del ctx
+    kept = last(index)
+    return list(kept.archives) if kept else []
+
+
+def last(index: Index) -> Catalogue | None:
+    """What `index` said last, however long ago; None if that is damaged, or was never."""
+    try:
+        values = json.loads((index.directory / "known.json").read_bytes())
+        content = values["index"].encode()
+        if hashlib.sha256(content).hexdigest() != values["sha256"]:
+            return None
+        found = parse(content)
+        # A clock that was set back makes it old, not fresh for ever.
+        age = abs(time.time() - values["asked"])
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, ToolmanError):
+        return None
+    return Catalogue(archives=tuple(found), age=age, stale=False)
+
+
+def blob_urls(index: Index, archive: Archive) -> tuple[str, ...]:
+    """Where an archive may be had."""
+    return tuple(f"{url}/{blob_path(archive.sha256)}" for url in index.urls)
+
+
+def blob_path(sha256: str) -> str:
+    """Where an archive lies in a repository."""
+    return f"blobs/sha256/{sha256[:2]}/{sha256}"
+
+
+def dump(found: Iterable[Archive]) -> bytes:
+    """The `index.json` of these archives: always the same bytes."""
+    rows = {one.sha256: one for one in found}.values()
+    ordered = sorted(rows, key=lambda one: (one.about.target.name, one.about.host, one.sha256))
+    values = {"schema": SCHEMA, "archives": [one.to_json() for one in ordered]}
+    return json.dumps(values, indent=1, sort_keys=True).encode() + b"\n"
+
+
+def parse(content: bytes) -> list[Archive]:
+    """What an `index.json` says; without what this version of toolman does not know.
+
+    Raises:
+        InputError: it takes a newer toolman.
+        IntegrityError: it is no index.
+    """
+    try:
+        values = json.loads(content)
+        if values["schema"] > SCHEMA:
+            raise InputError("the index is of a newer kind", hint="update toolman")
+        found = [_archive(row) for row in values["archives"]]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise IntegrityError(f"this is no index of toolman's: {error!r}") from error
+    return [one for one in found if one]
+
+
+def root_of(path: Path) -> bytes:
+    """The root in a file that the user names.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+
+
+def url_of(text: str, directory: Path) -> str:
+    """A URL without the last slash; that of a directory if it is one.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if "://" not in text and (directory / text).is_dir():
+        return (directory / text).resolve().as_uri()
+    if not _URL.fullmatch(text):
+        raise InputError(f"{text!r} is no URL", hint="https://…, file:///… or a directory")
+    return text.rstrip("/")
+
+
+def ago(seconds: float) -> str:
+    """A time in words."""
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
+def fetcher(url: str) -> Get:
+    """What gives the files of the repository at `url` to `metadata.read`."""
+
+    def get(path: str, most: int) -> bytes | None:
+        try:
+            return fetch.content(f"{url}/{path}", most)
+        except NetworkError as error:
+            # Object stores answer 403 where nobody may list what there is.
+            if getattr(error, "status", None) in (403, 404):
+                return None
+            raise
+
+    return get
+
+
+def _read(place: Path) -> Index | None:
+    try:
+        values = json.loads((place / "index.json").read_text("utf-8"))
+        if values["schema"] != SCHEMA:
+            return None
+        return Index(name=place.name, urls=tuple(values["urls"]), directory=place)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+@contextmanager
+def _locked(ctx: Context) -> Iterator[None]:
+    """Be the only one who asks: python-tuf's directories are for one at a time."""
+    place = ctx.paths.indexes / ".locks"
+
+    def waiting() -> None:
+        ctx.reporter.step("waiting for another toolman that asks an index")
+
+    with store.locked(place, "indexes", waiting):
+        store.remove_tree(ctx.paths.indexes / ".staging")  # of one that was killed
+        yield
+
+
+def _ask(index: Index, ctx: Context) -> list[Archive]:
+    """Ask one URL after the other, and remember what the first good one says."""
+    from toolman import metadata  # a tenth of a second: kept off what does not ask
+
+    root = (index.directory / "root.json").read_bytes()
+    failures: list[ToolmanError] = []
+    for url in index.urls:
+        try:
+            content = metadata.read(index.directory / "metadata", root, fetcher(url))
+            found = parse(content)
+        except (NetworkError, IntegrityError) as error:
+            failures.append(_about(error, index.name, url))
+            continue
+        for failure in failures:
+            ctx.reporter.step(f"warning: {failure}")
+        _keep(index, content)
+        return found
+    # Of several, what tells of an attack counts more than what does not answer.
+    raise next((one for one in failures if isinstance(one, IntegrityError)), failures[0])
+
+
+def _about(error: ToolmanError, name: str, url: str) -> ToolmanError:
+    return type(error)(f"index {name}, {url}: {error}", hint=error.hint)
+
+
+def _keep(index: Index, content: bytes) -> None:
+    digest = hashlib.sha256(content).hexdigest()
+    values = {"schema": SCHEMA, "asked": time.time(), "sha256": digest, "index": content.decode()}
+    store.write(index.directory / "known.json", json.dumps(values) + "\n")
+
+
+def _check_age(index: Index, kept: Catalogue, error: NetworkError, ctx: Context) -> None:
+    if kept.age > STALE and ctx.environ.get("TOOLMAN_STALE_INDEX") != "1":
+        raise NetworkError(
+            f"{error}; and what it said {ago(kept.age)} ago is too old",
+            hint="TOOLMAN_STALE_INDEX=1 takes it all the same",
+        ) from error
+
+
+def _archive(row: dict[str, Any]) -> Archive | None:
+    try:
+        about = toolchain.parse(row["toolchain"])
+    except InputError:
+        return None  # a target of tomorrow
+    if about is None:
+        return None
+    words = (about.name, about.version, about.host, about.digest, about.origin)
+    good = all(_WORD.fullmatch(word) for word in words) and not about.root
+    numbers = [row[key] for key in ("size", "unpacked", "files")]
+    good = good and all(type(one) is int and one >= 0 for one in numbers)
+    if not good or not _DIGEST.fullmatch(row["sha256"]):
+        raise ValueError(f"a wrong entry: {row['sha256']!r}")
+    size, unpacked, files = numbers
+    return Archive(sha256=row["sha256"], size=size, unpacked=unpacked, files=files, about=about)

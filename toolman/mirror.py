@@ -1,0 +1,128 @@
+"""Copies of repositories, made without keys.
+
+A copy is what a reader would have verified: metadata from a trusted root on, archives by digest.
+It never becomes older than it is. Archives come first and `timestamp.json` last, so that a copy
+that was stopped is the old one, and the next command fetches only what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolman import fetch, index, metadata, repository
+from toolman.errors import IntegrityError, NetworkError, ToolmanError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from toolman.index import Archive
+    from toolman.metadata import Files
+
+_ROOT_MOST = 512_000  # bytes; as python-tuf has it
+
+
+def read(urls: Sequence[str], root: bytes, into: Path) -> tuple[list[Archive], Files]:
+    """What the repository at the first good one of `urls` holds, and its files, verified.
+
+    Raises:
+        InputError: `root` is no root.
+        NetworkError: it cannot be reached.
+        IntegrityError: it is not signed as it should be, or older than the copy in `into`.
+    """
+    failures: list[ToolmanError] = []
+    for url in urls:
+        try:
+            return _read(url, root, into)
+        except (NetworkError, IntegrityError) as error:
+            failures.append(type(error)(f"{url}: {error}", hint=error.hint))
+    raise next((one for one in failures if isinstance(one, IntegrityError)), failures[0])
+
+
+def missing(held: Sequence[Archive], into: Path) -> list[Archive]:
+    """The archives that the copy in `into` lacks."""
+    return [one for one in held if not _is_there(one, into)]
+
+
+def download(
+    lacking: Sequence[Archive],
+    urls: Sequence[str],
+    into: Path,
+    advance: Callable[[int], object],
+) -> None:
+    """Fetch archives into the copy.
+
+    Raises:
+        NetworkError: an archive is nowhere to be had.
+        IntegrityError: it is not what the index says.
+    """
+    wanted = [
+        fetch.Download(
+            name=f"{one.about.name} for {one.about.host} ({one.sha256[:12]})",
+            urls=tuple(f"{url}/{index.blob_path(one.sha256)}" for url in urls),
+            sha256=one.sha256,
+            size=one.size,
+            path=into / index.blob_path(one.sha256),
+        )
+        for one in lacking
+    ]
+    for error in fetch.fetch(wanted, advance).values():
+        raise error
+
+
+def finish(held: Sequence[Archive], files: Files, into: Path, *, delete: bool = False) -> None:
+    """Make the copy say what its archives are; `delete` the ones that are listed no more."""
+    repository.publish(into, files, held)
+    if delete:
+        listed = {index.blob_path(one.sha256) for one in held}
+        for path in (into / "blobs/sha256").glob("??/*"):
+            if str(path.relative_to(into)) not in listed:
+                path.unlink()
+
+
+def _read(url: str, root: bytes, into: Path) -> tuple[list[Archive], Files]:
+    seen: Files = {}
+    get = index.fetcher(url)
+
+    def remember(path: str, most: int) -> bytes | None:
+        found: bytes | None = get(path, most)
+        if found is not None:
+            seen[path] = found
+        return found
+
+    with tempfile.TemporaryDirectory() as scratch:
+        _seed(into / "metadata", Path(scratch))
+        held = index.parse(metadata.read(Path(scratch), root, remember))
+    version = metadata.root_version(root)
+    roots: Files = {f"metadata/{version}.root.json": root}
+    for before in range(1, version):
+        # For readers who were given an older root; they verify the chain themselves.
+        path = f"metadata/{before}.root.json"
+        if found := get(path, _ROOT_MOST):
+            roots[path] = found
+    files = roots | seen
+    # In the order to write them.
+    order = ("index.json", "root.json", "targets.json", "snapshot.json", "timestamp.json")
+    return held, {path: files[path] for end in order for path in files if path.endswith(end)}
+
+
+def _seed(copied: Path, kept: Path) -> None:
+    """Begin with what the copy says now, so that nothing older is taken for news."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        data = (copied / "timestamp.json").read_bytes()
+        (kept / "timestamp.json").write_bytes(data)
+        version = int(json.loads(data)["signed"]["meta"]["snapshot.json"]["version"])
+        data = (copied / f"{version}.snapshot.json").read_bytes()
+        (kept / "snapshot.json").write_bytes(data)
+        version = int(json.loads(data)["signed"]["meta"]["targets.json"]["version"])
+        (kept / "targets.json").write_bytes((copied / f"{version}.targets.json").read_bytes())
+
+
+def _is_there(one: Archive, into: Path) -> bool:
+    try:
+        return (into / index.blob_path(one.sha256)).stat().st_size == one.size
+    except OSError:
+        return False
