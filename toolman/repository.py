@@ -12,11 +12,10 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolman import archive as archives
-from toolman import index, metadata, signing, toolchain
+from toolman import index, metadata, signing, store, toolchain
 from toolman.checkpoint import checkpoint
 from toolman.digest import sha256
 from toolman.errors import InputError, IntegrityError
@@ -25,6 +24,7 @@ from toolman.signing import Lifetimes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from toolman.metadata import State
     from toolman.signing import Keys, Owner
@@ -65,6 +65,8 @@ def init(
     for place in (directory, keys):
         if place.exists() and not (place.is_dir() and not any(place.iterdir())):
             raise InputError(f"{place} is not empty", hint="name a new directory")
+    for place in (directory, keys):
+        _sweep(place.parent, f".{place.name}")
     fresh_keys, fresh = _beside(keys), _beside(directory)
     try:
         made = signing.make_all(fresh_keys, root_keys)
@@ -94,6 +96,7 @@ def opened(directory: Path, keys: Path) -> Opened:
     state = metadata.load(directory, trusted)
     if index.dump(index.parse(state.index)) != state.index:
         raise InputError(f"{directory} was made by a newer toolman", hint="update toolman")
+    _sweep(directory)
     return Opened(directory=directory, keys=found, state=state)
 
 
@@ -219,7 +222,8 @@ def _page(directory: Path, found: Sequence[Archive]) -> None:
 
 def _write(directory: Path, files: Mapping[str, bytes]) -> None:
     for name, data in files.items():
-        checkpoint(f"before-{Path(name).name.partition('.')[2]}")
+        # before-index, before-targets … before-timestamp
+        checkpoint(f"before-{name.removesuffix('.json').rpartition('/')[2].rpartition('.')[2]}")
         _replace(directory / name, data)
 
 
@@ -254,6 +258,12 @@ def _copy(file: Path, place: Path, digest: str) -> None:
 
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.urandom(4).hex()}")
+
+
+def _sweep(directory: Path, name: str = "**/.*") -> None:
+    """Delete what a killed publisher has left `_beside` a place."""
+    for path in directory.glob(f"{name}.????????"):
+        store.remove_tree(path)
 
 
 def _named(word: str, every: Sequence[Archive]) -> Archive:
