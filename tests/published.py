@@ -76,6 +76,7 @@ class Repository:
             for path in saved.glob(pattern):
                 if path.is_file():
                     to = self.directory / path.relative_to(saved)
+                    to.parent.mkdir(parents=True, exist_ok=True)
                     to.unlink(missing_ok=True)
                     shutil.copyfile(path, to)
 

@@ -118,11 +118,8 @@ def describe(file: Path, work: Path) -> Archive:
     """What the index says of an archive. It is unpacked in `work`, to see that it can be.
 
     Raises:
-        InputError: there is no such file.
         IntegrityError: it is no archive of a toolchain.
     """
-    if not file.is_file():
-        raise InputError(f"there is no file {file}")
     name, text = archives.first(file)
     try:
         about = toolchain.parse(json.loads(text))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolman import store
 from toolman.commands import output
+from toolman.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,11 +85,15 @@ def _add(args: argparse.Namespace, ctx: Context) -> None:
     from toolman import repository
 
     opened = repository.opened(args.directory, args.keys)
+    paths = [ctx.directory / path for path in args.archive]
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"there is no file {path}")
+    found = {}
     with _work(ctx) as work:
-        found = {}
-        for path in args.archive:
+        for path in paths:
             ctx.reporter.step(f"reading {path.name}")
-            found[ctx.directory / path] = repository.describe(ctx.directory / path, work)
+            found[path] = repository.describe(path, work)
     every = repository.add(opened, found, _lasts(args))
     _say(args, ctx, every, f"{len(found)} added; the repository holds {len(every)}")
 
