@@ -272,6 +272,26 @@ def test_damaged_metadata_is_fetched_anew(corp: Repository, reader: Reader) -> N
     assert reader.refresh() == ["arm64-musl"]
 
 
+def test_the_root_that_was_given_counts_not_the_one_beside_it(
+    corp: Repository, reader: Reader, tmp_path: Path
+) -> None:
+    """What python-tuf remembers of another repository does not make that one trusted."""
+    (tmp_path / "evil").mkdir()
+    evil = Repository(tmp_path / "evil")
+    evil.add("riscv64-musl")
+    found: Any = evil
+    with serve(found) as server:
+        other = Reader(tmp_path / "other")
+        other.add(server.url, evil.root)
+    metadata = reader.ctx.paths.indexes / "corp/metadata"
+    shutil.rmtree(metadata)
+    shutil.copytree(other.ctx.paths.indexes / "corp/metadata", metadata, symlinks=True)
+    corp.restore(evil.directory)
+    with pytest.raises(IntegrityError, match="signed by 0/1 keys"):
+        reader.refresh()
+    assert reader.known() == ["arm64-musl"]
+
+
 def test_a_mirror_takes_over_and_is_named(corp: Repository, server: Server, tmp_path: Path) -> None:
     copy: Any = SimpleNamespace(directory=shutil.copytree(corp.directory, tmp_path / "copy"))
     with serve(copy) as mirror:
