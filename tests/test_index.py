@@ -95,6 +95,26 @@ def test_the_commands_add_list_refresh_and_remove(
     assert "there is no index 'corp'" in done.err
 
 
+def test_passwords_in_urls_are_not_shown(
+    toolman: Runner, corp: Repository, server: Server, tmp_path: Path
+) -> None:
+    env = {"TOOLMAN_HOME": str(tmp_path / "home")}
+    url = server.url.replace("://", "://me:secret@")
+    root = corp.path("metadata/1.root.json")
+    said = [toolman("index", "add", "corp", url, "--root", root, env=env)]
+    said += [toolman("index", "list", env=env), toolman("index", "list", "--json", env=env)]
+    server.rules["timestamp"] = flipped
+    said += [toolman("index", "refresh", env=env)]
+    server.stop()
+    said += [toolman("index", "refresh", env=env)]
+    said += [toolman("mirror", "sync", url, tmp_path / "copy", "--root", root, env=env)]
+    assert [one.code for one in said] == [0, 0, 0, 4, 3, 3]
+    assert not [one for one in said if "secret" in one.out + one.err]
+    kept = tmp_path / "home" / "indexes/corp/index.json"
+    assert "secret" in kept.read_text()
+    assert kept.stat().st_mode & 0o077 == 0
+
+
 def test_a_directory_is_a_repository_too(toolman: Runner, corp: Repository, tmp_path: Path) -> None:
     env = {"TOOLMAN_HOME": str(tmp_path / "home")}
     root = corp.path("metadata/1.root.json")
@@ -263,6 +283,18 @@ def test_damaged_local_files_are_not_trusted(
     assert reader.known() == []
     with pytest.raises(NetworkError):
         reader.archives()
+
+
+def test_what_is_damaged_can_be_removed(reader: Reader, corp: Repository, server: Server) -> None:
+    (reader.ctx.paths.indexes / "corp/index.json").write_text("{")
+    assert index.indexes(reader.ctx) == []
+    index.remove("corp", reader.ctx)
+    reader.add(server.url, corp.root)
+    for wrong in ("none", ".staging", "../indexes", ""):
+        with pytest.raises(InputError, match="there is no index") as caught:
+            index.remove(wrong, reader.ctx)
+        assert caught.value.hint == "known: corp"
+    assert reader.known() == ["arm64-musl"]
 
 
 def test_damaged_metadata_is_fetched_anew(corp: Repository, reader: Reader) -> None:

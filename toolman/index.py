@@ -51,6 +51,7 @@ STALE = 30 * 86400.0  # seconds
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~-]*")  # becomes part of a file's name
+_CREDENTIALS = re.compile(r"//[^/@\s]*@")
 _URL = re.compile(r"(https?|file)://\S+")
 
 
@@ -143,7 +144,7 @@ def add(name: str, urls: Sequence[str], root: bytes, ctx: Context) -> Index:
         with store.stage(ctx.paths.indexes / ".staging", name) as work:
             (work / "root.json").write_bytes(root)
             about = {"schema": SCHEMA, "name": name, "urls": found}
-            store.write(work / "index.json", json.dumps(about, indent=1) + "\n")
+            store.write(work / "index.json", json.dumps(about, indent=1) + "\n", 0o600)
             _ask(Index(name=name, urls=found, directory=work), ctx)
             work.rename(place)
     return Index(name=name, urls=found, directory=place)
@@ -155,8 +156,11 @@ def remove(name: str, ctx: Context) -> None:
     Raises:
         InputError: there is none of that name.
     """
+    place = ctx.paths.indexes / name
+    if not _NAME.fullmatch(name) or not place.is_dir():
+        find(name, ctx)  # which tells what there is
     with _locked(ctx), store.stage(ctx.paths.indexes / ".staging", name) as work:
-        find(name, ctx).directory.rename(work / "gone")
+        place.rename(work / "gone")
 
 
 def refresh(index: Index, ctx: Context) -> list[Archive]:
@@ -274,8 +278,13 @@ def url_of(text: str, directory: Path) -> str:
     if "://" not in text and (directory / text).is_dir():
         return (directory / text).resolve().as_uri()
     if not _URL.fullmatch(text):
-        raise InputError(f"{text!r} is no URL", hint="https://…, file:///… or a directory")
+        raise InputError(f"{shown(text)!r} is no URL", hint="https://…, file:///… or a directory")
     return text.rstrip("/")
+
+
+def shown(url: str) -> str:
+    """A URL as it may be printed: without a password."""
+    return _CREDENTIALS.sub("//", url)
 
 
 def ago(seconds: float) -> str:
@@ -346,7 +355,7 @@ def _ask(index: Index, ctx: Context) -> list[Archive]:
 
 
 def _about(error: ToolmanError, name: str, url: str) -> ToolmanError:
-    return type(error)(f"index {name}, {url}: {error}", hint=error.hint)
+    return type(error)(f"index {name}, {shown(url)}: {error}", hint=error.hint)
 
 
 def _keep(index: Index, content: bytes) -> None:

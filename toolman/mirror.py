@@ -38,7 +38,7 @@ def read(urls: Sequence[str], root: bytes, into: Path) -> tuple[list[Archive], F
         try:
             return _read(url, root, into)
         except (NetworkError, IntegrityError) as error:
-            failures.append(type(error)(f"{url}: {error}", hint=error.hint))
+            failures.append(type(error)(f"{index.shown(url)}: {error}", hint=error.hint))
     raise next((one for one in failures if isinstance(one, IntegrityError)), failures[0])
 
 

@@ -73,7 +73,9 @@ def _list(args: argparse.Namespace, ctx: Context) -> None:
     lines = [("NAME", "ARCHIVES", "ASKED", "URL")]
     for one, kept in rows:
         asked = f"{index.ago(kept.age)} ago" if kept else "never"
-        lines.append((one.name, str(len(kept.archives) if kept else 0), asked, one.urls[0]))
+        lines.append(
+            (one.name, str(len(kept.archives) if kept else 0), asked, index.shown(one.urls[0]))
+        )
     output.table(lines)
 
 
@@ -109,7 +111,11 @@ def _held(one: Index, held: Sequence[Archive]) -> str:
 
 
 def _summary(one: Index, held: Sequence[Archive]) -> dict[str, Any]:
-    return {"name": one.name, "urls": one.urls, "archives": [_row(some) for some in held]}
+    return {
+        "name": one.name,
+        "urls": [index.shown(url) for url in one.urls],
+        "archives": [_row(some) for some in held],
+    }
 
 
 def _row(one: Archive) -> dict[str, Any]:
