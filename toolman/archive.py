@@ -59,6 +59,15 @@ class Tree:
     """A file in `root`."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The most that an archive may hold."""
+
+    unpacked: int
+    """Bytes of its files."""
+    members: int
+
+
 def size(root: Path) -> int:
     """Bytes of the files below `root`, a file with several names counted once."""
     files = (os.lstat(root / name) for name in _names(root))
@@ -98,15 +107,15 @@ def first(archive: Path) -> tuple[str, bytes]:
         return member.name, _content(tar, member)
 
 
-def unpack(archive: Path, into: Path) -> None:
+def unpack(archive: Path, into: Path, limits: Limits | None = None) -> None:
     """Unpack into the empty directory `into`, without the archive's top directory.
 
     Raises:
-        IntegrityError: it is no archive that `pack` has made, or is damaged.
+        IntegrityError: it is no archive that `pack` has made, is damaged, or passes its limits.
         OSError: the file system's, as ENOSPC.
     """
     with _opened(archive) as (tar, frame):
-        unpacker = _Unpacker(into)
+        unpacker = _Unpacker(into, limits)
         for member in tar:
             unpacker.take(tar, member)
         unpacker.end()
@@ -183,8 +192,10 @@ class _Counted(io.RawIOBase):
 class _Unpacker:
     """Makes one member after the other, each below a directory that was one before."""
 
-    def __init__(self, into: Path) -> None:
+    def __init__(self, into: Path, limits: Limits | None) -> None:
         self._into = into
+        self._limits = limits
+        self._unpacked = self._members = 0
         self._top = ""
         self._first = ""
         self._last: bytes | None = None
@@ -192,6 +203,7 @@ class _Unpacker:
         self._files: set[str] = set()
 
     def take(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+        self._check_limits(member)
         name = self._name(member)
         if member.isdir():
             if name:
@@ -215,6 +227,14 @@ class _Unpacker:
             IntegrityError: there was none.
         """
         _require(self._last is not None, "it has no top directory")
+
+    def _check_limits(self, member: tarfile.TarInfo) -> None:
+        self._unpacked += member.size
+        self._members += 1
+        if self._limits:
+            within = self._unpacked <= self._limits.unpacked
+            within = within and self._members <= self._limits.members
+            _require(within, "it holds more than it should")
 
     def _name(self, member: tarfile.TarInfo) -> str:
         """The member's path below the top directory; in its turn, and nowhere else."""

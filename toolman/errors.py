@@ -24,6 +24,10 @@ class InputError(ToolmanError):
     exit_code = 2
 
 
+class AbsentError(InputError):
+    """This place does not hold what was asked for; another one may."""
+
+
 class NetworkError(ToolmanError):
     """The network or a server failed: try again."""
 

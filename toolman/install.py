@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from toolman import publish, store, toolchain
 from toolman.checkpoint import checkpoint
-from toolman.errors import InputError, NetworkError, ToolmanError
-from toolman.recipe import load_recipe, recipes
+from toolman.errors import AbsentError, InputError, NetworkError, ToolmanError
+from toolman.origins import meets
+from toolman.recipe import recipes
 from toolman.request import LANGUAGES, MALLOCS
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from toolman.toolchain import Toolchain
 
 # In the order in which they are asked; a linked toolchain is the user's own.
-ORIGINS = ("distro", "source")
+ORIGINS = ("prebuilt", "distro", "source")
 _LINKED = "linked"
 
 
@@ -131,15 +132,7 @@ def _present(request: Request, ctx: Context, origin: str | None) -> Toolchain | 
         return None
     if origin not in (None, found.about.origin):
         return None
-    return found if _meets(found, request) else None
-
-
-def _meets(found: Toolchain, request: Request) -> bool:
-    about = found.about
-    version = request.gcc is None or f"{about.version}.".startswith(f"{request.gcc}.")
-    recipe = request.recipe is None or load_recipe(request.recipe).label == about.recipe
-    malloc = request.malloc in (None, about.malloc)
-    return set(request.languages) <= set(about.languages) and version and recipe and malloc
+    return found if meets(found.about, request) else None
 
 
 def _with_present(request: Request, ctx: Context, origin: str | None) -> Request:
@@ -204,7 +197,9 @@ def _plan(request: Request, ctx: Context, origin: str | None) -> tuple[str, Plan
         if isinstance(found, NetworkError) and name == (origin or ORIGINS[-1]):
             raise found
         reasons.append(f"{name}: {found}")
-    others = [name for name in ORIGINS if origin and not _origin(name).offers(request, ctx)]
+    # Of an index only `plan` knows what it has.
+    promising = ORIGINS[1:] if origin else ()
+    others = [name for name in promising if not _origin(name).offers(request, ctx)]
     hint = f"origin {others[0]} offers it" if others else "see: toolman list --available"
     raise InputError(f"no origin offers {request}: {'; '.join(reasons)}", hint=hint)
 
@@ -219,7 +214,7 @@ def _asked(name: str, request: Request, ctx: Context) -> Plan | str | NetworkErr
         return reason
     try:
         plan: Plan = module.plan(request, ctx)
-    except apt.AbsentError as error:
+    except AbsentError as error:
         return str(error)
     except NetworkError as error:
         return error

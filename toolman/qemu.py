@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from toolman import elf, kernel, recipe, run
-from toolman.errors import InputError
+from toolman.errors import AbsentError, InputError
 from toolman.origins import apt, distro
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _unpack(ctx: Context) -> None:
 def _unpack_package(package: str, archive: apt.Archive, ctx: Context) -> bool:
     try:
         closure = archive.closure([package], ctx.reporter)
-    except apt.AbsentError:
+    except AbsentError:
         return False
     deb = next(deb for deb in closure if deb.name == package)
     ctx.reporter.step(f"unpacking {package} {deb.version} privately, once")

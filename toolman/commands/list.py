@@ -10,10 +10,12 @@ from toolman.request import LANGUAGES, Request
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
     from types import ModuleType
 
     from toolman.context import Context
     from toolman.target import Target
+    from toolman.toolchain import Description
 
     Origins = dict[str, ModuleType]
 
@@ -82,16 +84,20 @@ def _recipes(args: argparse.Namespace) -> int:
 def _available(args: argparse.Namespace, ctx: Context) -> int:
     names = {one.name for one in ctx.store.toolchains()}
     # A tenth of a second to import: kept off the path of the plain list.
-    from toolman.origins import distro, source
+    from toolman.origins import distro, prebuilt, source
 
     origins: Origins = {distro.NAME: distro, source.NAME: source}
     rows = [_row(one, one.name in names, origins, ctx) for one in target.targets()]
+    listed = list(prebuilt.listed(ctx))
+    rows = [{**row, prebuilt.NAME: _listed(row["target"], listed)} for row in rows]
     if args.json:
         output.print_json({"targets": rows})
         return 0
-    lines = [("TARGET", "PLATFORM", "TRIPLE", "FROM THIS HOST'S ARCHIVE", "FROM SOURCE", "")]
+    lines = [
+        ("TARGET", "PLATFORM", "TRIPLE", "PREBUILT", "FROM THIS HOST'S ARCHIVE", "FROM SOURCE", "")
+    ]
     for row in rows:
-        offers = [",".join(row[name]) or "-" for name in origins]
+        offers = [",".join(row[name]) or "-" for name in (prebuilt.NAME, *origins)]
         note = "installed" if row["installed"] else ""
         lines.append((row["target"], row["platform"], row["triple"], *offers, note))
     output.table(lines)
@@ -108,6 +114,14 @@ def _row(one: Target, installed: bool, origins: Origins, ctx: Context) -> dict[s
         "reason": origins["distro"].offers(Request(target=one), ctx),
         "installed": installed,
     }
+
+
+def _listed(name: str, every: Iterable[Description]) -> list[str]:
+    """What the archives for a target offer, one with another."""
+    found = {
+        language for about in every if about.target.name == name for language in about.languages
+    }
+    return [language for language in LANGUAGES if language in found]
 
 
 def _languages(origin: ModuleType, one: Target, ctx: Context) -> list[str]:

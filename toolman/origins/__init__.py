@@ -12,12 +12,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from toolman.recipe import load_recipe
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from toolman.context import Context
     from toolman.request import Request
+    from toolman.toolchain import Description
 
 
 class Part(Protocol):
@@ -53,3 +56,15 @@ class Plan(Protocol):
 
     def space(self, ctx: Context) -> Mapping[Path, int]:
         """Bytes that it takes in the directories of `ctx`."""
+
+
+def meets(about: Description, request: Request) -> bool:
+    """Whether a toolchain is all that `request` asks of one for its target.
+
+    Raises:
+        InputError: the recipe that `request` names is wrong.
+    """
+    version = request.gcc is None or f"{about.version}.".startswith(f"{request.gcc}.")
+    recipe = request.recipe is None or load_recipe(request.recipe).label == about.recipe
+    malloc = request.malloc in (None, about.malloc)
+    return set(request.languages) <= set(about.languages) and version and recipe and malloc

@@ -27,7 +27,13 @@ from typing import TYPE_CHECKING
 from toolman import run, store
 from toolman.checkpoint import checkpoint
 from toolman.digest import sha256
-from toolman.errors import InputError, IntegrityError, NetworkError, ToolmanError
+from toolman.errors import (
+    AbsentError,
+    InputError,
+    IntegrityError,
+    NetworkError,
+    ToolmanError,
+)
 from toolman.origins import apt_sources, deb
 
 if TYPE_CHECKING:
@@ -50,10 +56,6 @@ _ABSENT = (
 _UNSIGNED = ("is not signed", "NO_PUBKEY", "GPG error", "invalid signature")
 _NETWORK = ("Failed to fetch", "Unable to fetch", "failed to download", "Release file")
 _FORGED = ("Hash Sum mismatch", "unexpected size", *_UNSIGNED)
-
-
-class AbsentError(InputError):
-    """The archive does not hold what was asked for."""
 
 
 class StaleError(NetworkError):

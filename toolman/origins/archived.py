@@ -12,7 +12,7 @@ from fnmatch import fnmatch
 from typing import TYPE_CHECKING
 
 from toolman.digest import sha256
-from toolman.errors import InputError, IntegrityError
+from toolman.errors import AbsentError, InputError, IntegrityError
 from toolman.origins import apt, deb
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def obtain(pins: Mapping[str, Sequence[Pin]], cache: Path, host: Host, reporter:
     if not apt.available():
         raise InputError("this host has no apt-get and dpkg-deb")
     left = {name: [pin for pin in some if pin.suite] for name, some in pins.items()}
-    absent = {name: apt.AbsentError(f"no package is pinned for {pins[name][0]}") for name in pins}
+    absent = {name: AbsentError(f"no package is pinned for {pins[name][0]}") for name in pins}
     while left:
         for name, some in left.items():
             if not some:
@@ -56,7 +56,7 @@ def obtain(pins: Mapping[str, Sequence[Pin]], cache: Path, host: Host, reporter:
 
 def _from_suite(
     archive: Archive, pins: Mapping[str, Pin], reporter: Reporter
-) -> dict[str, apt.AbsentError]:
+) -> dict[str, AbsentError]:
     """Fetch and unpack `pins`; why of those that the suite lacks, by name."""
     try:
         return _fetch(archive, pins, reporter)
@@ -67,15 +67,15 @@ def _from_suite(
 
 def _look_up(
     archive: Archive, pins: Mapping[str, Pin], reporter: Reporter
-) -> tuple[dict[str, Deb], dict[str, apt.AbsentError]]:
+) -> tuple[dict[str, Deb], dict[str, AbsentError]]:
     """The package of each pin, and why of those that have none, by name."""
     try:
         return _packages(archive, pins, reporter), {}
-    except apt.AbsentError as error:
+    except AbsentError as error:
         if len(pins) == 1:
             return {}, dict.fromkeys(pins, error)
     found: dict[str, Deb] = {}
-    absent: dict[str, apt.AbsentError] = {}
+    absent: dict[str, AbsentError] = {}
     for name, pin in pins.items():
         one, none = _look_up(archive, {name: pin}, reporter)
         found |= one
@@ -97,7 +97,7 @@ def _holds(package: Deb, pin: Pin) -> bool:
 
 def _fetch(
     archive: Archive, pins: Mapping[str, Pin], reporter: Reporter
-) -> dict[str, apt.AbsentError]:
+) -> dict[str, AbsentError]:
     found, absent = _look_up(archive, pins, reporter)
     debs = list({one.file: one for one in found.values()}.values())
     if not debs:
@@ -111,7 +111,7 @@ def _fetch(
         for name, package in found.items():
             try:
                 _unpack(into / package.file, package, pins[name], archive.cache)
-            except apt.AbsentError as error:
+            except AbsentError as error:
                 absent[name] = error
     return absent
 
@@ -157,7 +157,7 @@ def _take(file: Path, pin: Pin, part: Path) -> None:
     try:
         deb.copy_member(contents, pin.member, part)
     except KeyError:
-        raise apt.AbsentError(f"{file.name} holds no {pin.member}") from None
+        raise AbsentError(f"{file.name} holds no {pin.member}") from None
 
 
 def _size(path: Path) -> int:

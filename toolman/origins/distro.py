@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from toolman import recipe, run
 from toolman.checkpoint import checkpoint
 from toolman.digest import sha256
-from toolman.errors import IntegrityError, NetworkError
+from toolman.errors import AbsentError, IntegrityError, NetworkError
 from toolman.origins import apt, finish, musl
 from toolman.store import remove_tree
 from toolman.toolchain import Component, Description
@@ -131,7 +131,7 @@ def plan(request: Request, ctx: Context) -> Plan:
     helpers = recipe.load("distro")["unpack"]["helpers"]
     try:
         closure = archive.closure([*names, *helpers], reporter)
-    except (apt.AbsentError, NetworkError):
+    except (AbsentError, NetworkError):
         if foreign is None:
             raise
         return _plan_with_source(request, host, cache, reporter)

@@ -1,0 +1,161 @@
+"""Origin `prebuilt`: an archive that `toolman pack` made, named by a signed index.
+
+What was built from source is static, and runs on every Linux of its host's machine; what came
+from a distribution runs on that release alone. Of several archives that fit, the first index's is
+taken, of its own the newest GCC's, and then the smallest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from toolman import archive, fetch, index, toolchain
+from toolman.digest import sha256
+from toolman.errors import AbsentError, IntegrityError, NetworkError
+from toolman.origins import meets
+from toolman.toolchain import Component
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from toolman.context import Context
+    from toolman.host import Host
+    from toolman.index import Archive, Index
+    from toolman.request import Request
+    from toolman.toolchain import Description
+
+NAME = "prebuilt"
+_STATIC = "source"  # the origin whose toolchains need nothing of their host
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """An archive to be fetched and unpacked."""
+
+    request: Request
+    index: Index
+    archive: Archive
+    cache: Path
+
+    @property
+    def parts(self) -> list[Component]:
+        about = self.archive.about
+        name = f"{about.name} for {about.host}"
+        found = self.archive
+        return [Component(name=name, version=about.version, sha256=found.sha256, size=found.size)]
+
+    @property
+    def download(self) -> int:
+        return 0 if self.place.exists() else self.archive.size
+
+    @property
+    def place(self) -> Path:
+        """Where the archive is kept."""
+        return self.cache / "sha256" / self.archive.sha256
+
+    @property
+    def summary(self) -> str:
+        return f"index {self.index.name}: GCC {self.archive.about.version}"
+
+    def space(self, ctx: Context) -> Mapping[Path, int]:
+        """Bytes that it takes in the cache and in the store."""
+        return {ctx.paths.cache: self.download, ctx.paths.data: self.archive.unpacked}
+
+
+def offers(request: Request, ctx: Context) -> str | None:
+    """Why this origin cannot meet `request`; None if one of the indexes may."""
+    del request
+    return None if index.indexes(ctx) else "no index is known; see: toolman index add"
+
+
+def plan(request: Request, ctx: Context) -> Plan:
+    """Choose an archive; an index that was not asked for an hour is asked first.
+
+    Raises:
+        AbsentError: no index has one that fits.
+        NetworkError: none has, and one could not be asked.
+        IntegrityError: an index is not what its keys have signed.
+    """
+    unreachable: NetworkError | None = None
+    for one in index.indexes(ctx):
+        try:
+            known = index.archives(one, ctx).archives
+        except NetworkError as error:
+            unreachable = error
+            continue
+        fitting = [some for some in known if _fits(some, request, ctx.host)]
+        found = min(fitting, key=_rank, default=None)
+        if found:
+            return Plan(request=request, index=one, archive=found, cache=ctx.paths.cache)
+    if unreachable:
+        raise unreachable
+    names = ", ".join(one.name for one in index.indexes(ctx))
+    raise AbsentError(f"no archive for {ctx.host.key} in {names}")
+
+
+def make(chosen: Plan, into: Path, ctx: Context) -> Description:
+    """Fetch the archive and unpack it to `into`, an empty directory.
+
+    Raises:
+        NetworkError: no mirror gives it.
+        IntegrityError: it is not the archive that the index names.
+    """
+    found = chosen.archive
+    _fetch(chosen, ctx)
+    ctx.reporter.step(f"unpacking {found.about.name}")
+    limits = archive.Limits(unpacked=found.unpacked, members=found.files)
+    archive.unpack(chosen.place, into, limits)
+    made = toolchain.read(into)
+    if made is None or made.about != found.about:
+        raise IntegrityError(f"{chosen.place.name} holds another toolchain than its index says")
+    (into / toolchain.FILE).unlink()
+    return replace(found.about, origin=NAME, digest=found.sha256, host=ctx.host.key)
+
+
+def clean(about: Description, ctx: Context) -> None:
+    """Nothing: an archive in the cache is there for the next install."""
+    del about, ctx
+
+
+def listed(ctx: Context) -> Iterator[Description]:
+    """What runs on this host of that which the indexes last said; never asks the network."""
+    for one in index.indexes(ctx):
+        for some in index.known(one, ctx):
+            if _runs(some.about, ctx.host):
+                yield some.about
+
+
+def _fits(found: Archive, request: Request, host: Host) -> bool:
+    about = found.about
+    return _runs(about, host) and about.target == request.target and meets(about, request)
+
+
+def _runs(about: Description, host: Host) -> bool:
+    if about.origin == _STATIC:
+        return about.host.rpartition("-")[2] == host.machine
+    return about.host == host.key
+
+
+def _rank(found: Archive) -> tuple[list[int], int]:
+    return [-int(part) for part in found.about.version.split(".") if part.isdigit()], found.size
+
+
+def _fetch(chosen: Plan, ctx: Context) -> None:
+    found, place = chosen.archive, chosen.place
+    if place.exists() and sha256(place) == found.sha256:
+        return
+    place.unlink(missing_ok=True)
+    wanted = fetch.Download(
+        name=found.about.name,
+        urls=index.blob_urls(chosen.index, found),
+        sha256=found.sha256,
+        size=found.size,
+        path=place,
+        mirrors=True,
+    )
+    with ctx.reporter.bar(f"fetching {found.about.name}", found.size) as advance:
+        trouble = fetch.fetch([wanted], advance, warn=ctx.reporter.step)
+    for error in trouble.values():
+        raise error
