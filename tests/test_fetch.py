@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import archive
@@ -327,3 +327,54 @@ def test_what_cannot_be_written_is_said(server: Server, place: Path) -> None:
     place.parent.write_text("a file where a directory should be")
     with pytest.raises(OSError, match="exists"):
         get(wanted(place, f"{server.url}/good"))
+
+
+def test_of_equal_mirrors_the_next_is_asked_after_wrong_bytes(
+    server: Server, place: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "served/bad").write_bytes(CONTENT[::-1])
+    said: list[str] = []
+    download = replace(wanted(place, f"{server.url}/bad", f"{server.url}/good"), mirrors=True)
+    assert fetch.fetch([download], lambda _: None, said.append) == {}
+    assert place.read_bytes() == CONTENT
+    (line,) = said
+    assert f"{server.url}/bad is not what is pinned" in line
+
+
+def test_if_all_equal_mirrors_are_wrong_it_stops(
+    server: Server, place: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "served/bad").write_bytes(CONTENT[::-1])
+    download = replace(wanted(place, f"{server.url}/bad", f"{server.url}/bad"), mirrors=True)
+    with pytest.raises(IntegrityError, match="bad is not what is pinned"):
+        fetch.fetch([download], lambda _: None)
+    assert list(place.parent.iterdir()) == []
+
+
+def test_a_file_is_a_mirror_too(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "a stick").mkdir()
+    (tmp_path / "a stick/good").write_bytes(CONTENT)
+    url = (tmp_path / "a stick/good").as_uri()
+    assert fetch.fetch([wanted(place, url)], lambda _: None) == {}
+    assert place.read_bytes() == CONTENT
+
+
+def test_small_files_are_bounded_and_what_is_missing_is_told(
+    server: Server, tmp_path: Path
+) -> None:
+    for base in (server.url, (tmp_path / "served").as_uri()):
+        assert fetch.content(f"{base}/good", len(CONTENT)) == CONTENT
+        with pytest.raises(IntegrityError):
+            fetch.content(f"{base}/good", len(CONTENT) - 1)
+        with pytest.raises(NetworkError) as error:
+            fetch.content(f"{base}/missing", 100)
+        assert error.value.status == 404
+
+
+def test_passwords_are_not_shown(server: Server, place: Path) -> None:
+    url = server.url.replace("//", "//me:secret@") + "/missing"
+    trouble = fetch.fetch([wanted(place, url)], lambda _: None)["gcc"]
+    assert "secret" not in str(trouble)
+    with pytest.raises(NetworkError) as error:
+        fetch.content(url, 100)
+    assert "secret" not in str(error.value)

@@ -33,6 +33,11 @@ class NetworkError(ToolmanError):
 
     exit_code = 3
 
+    def __init__(self, message: str, *, hint: str | None = None, status: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        """HTTP's, where a server gave one."""
+
 
 class IntegrityError(ToolmanError):
     """The bytes are not the pinned ones: stop. Never retried, never skipped."""

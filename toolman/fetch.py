@@ -13,8 +13,11 @@ import re
 import threading
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import httpx
 
@@ -23,7 +26,6 @@ from toolman.errors import IntegrityError, NetworkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
 MOST = 2 << 30  # bytes of a download whose size is not known
 AT_ONCE = 6
@@ -33,6 +35,8 @@ _SILENCE = 30.0  # seconds without a byte
 _SLOWEST = 1000.0  # bytes a second, after the first `_SILENCE`
 _ENOUGH = 3  # hosts that do not answer, when none has: there is no network
 _REDIRECTS = 10
+_FILE = "file://"
+_CREDENTIALS = re.compile("//[^/@]*@")
 _ERRNO = re.compile(r"\[Errno -?\d+\] ")
 
 
@@ -47,20 +51,25 @@ class Download:
     sha256: str
     size: int | None
     path: Path
+    mirrors: bool = False
+    """Whether after wrong bytes the next URL is asked, for they come from equal mirrors."""
 
 
 def fetch(
-    downloads: Sequence[Download], advance: Callable[[int], object]
+    downloads: Sequence[Download],
+    advance: Callable[[int], object],
+    warn: Callable[[str], object] = str,
 ) -> dict[str, NetworkError]:
     """Get all of `downloads`, several at once; why of those that no mirror gave, by name.
 
     `advance` is told the bytes as they come; a negative number takes back what was in vain.
+    `warn` is told of a mirror with wrong bytes, if another one has the right ones.
 
     Raises:
-        IntegrityError: a mirror gave other bytes than the pinned ones.
+        IntegrityError: a mirror gave other bytes than the pinned ones, or each of `mirrors` did.
         OSError: the disk's, as ENOSPC.
     """
-    fetcher = _Fetcher(advance)
+    fetcher = _Fetcher(advance, warn)
     pool = ThreadPoolExecutor(AT_ONCE)
     work = {pool.submit(fetcher.get, one): one for one in downloads}
     try:
@@ -73,11 +82,34 @@ def fetch(
     return {name: trouble for name, trouble in results if trouble}
 
 
+def content(url: str, most: int) -> bytes:
+    """A small file, at most `most` bytes, whose digest is not known before.
+
+    Raises:
+        NetworkError: it could not be had; `status` tells HTTP's answer, 404 for files too.
+        IntegrityError: it is larger.
+    """
+    name = _CREDENTIALS.sub("//", url)
+    wanted = Download(name=name, urls=(url,), sha256="", size=most, path=Path())
+    fetcher = _Fetcher(_ignore, _ignore)
+    try:
+        return b"".join(fetcher.blocks(url, wanted))
+    except _Failure as error:
+        raise NetworkError(f"{_host(url)}: {error}", status=error.status) from error
+    finally:
+        fetcher.stop()
+
+
+def _ignore(_: object) -> None:
+    pass
+
+
 class _Fetcher:
     """What the downloads of one call share: connections, and what is known of the hosts."""
 
-    def __init__(self, advance: Callable[[int], object]) -> None:
+    def __init__(self, advance: Callable[[int], object], warn: Callable[[str], object]) -> None:
         self._advance = advance
+        self._warn = warn
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._silent: dict[str, str] = {}
@@ -96,21 +128,35 @@ class _Fetcher:
         self._client.close()
 
     def get(self, download: Download) -> NetworkError | None:
-        tried = []
+        tried: list[str] = []
+        wrong: list[IntegrityError] = []
         for url in download.urls:
-            host = _host(url)
             if self._offline():
                 break
-            if host in self._silent:
-                continue
-            try:
-                self._from(url, download)
+            if _host(url) not in self._silent and self._got(url, download, tried, wrong):
                 return None
-            except _Failure as error:
-                tried.append(f"{host}: {error}")
+        if wrong:
+            raise wrong[0]
         if self._offline() or not tried:
             return self._no_answer()
         return NetworkError("; ".join(tried))
+
+    def _got(
+        self, url: str, download: Download, tried: list[str], wrong: list[IntegrityError]
+    ) -> bool:
+        try:
+            self._from(url, download)
+        except _Failure as error:
+            tried.append(f"{_host(url)}: {error}")
+            return False
+        except IntegrityError as error:
+            if not download.mirrors:
+                raise
+            wrong.append(error)
+            return False
+        for one in wrong:
+            self._warn(str(one))
+        return True
 
     def _from(self, url: str, download: Download) -> None:
         part = download.path.with_name(f"{download.path.name}.part")
@@ -119,7 +165,7 @@ class _Fetcher:
         received = 0
         try:
             with part.open("wb") as file:
-                for block in self._blocks(url, download):
+                for block in self.blocks(url, download):
                     file.write(block)
                     digest.update(block)
                     received += len(block)
@@ -131,17 +177,14 @@ class _Fetcher:
             self._tell(-received)
             raise
 
-    def _blocks(self, url: str, download: Download) -> Iterator[bytes]:
+    def blocks(self, url: str, download: Download) -> Iterator[bytes]:
         """The body of `url`, cut off where it is too long, too slow, or not wanted any more."""
         most = download.size or MOST
         received = 0
         began = time.monotonic()
         try:
-            with self._client.stream("GET", url) as response:
-                self._answered = True
-                if response.status_code != httpx.codes.OK:
-                    raise _Failure(f"{response.status_code} {response.reason_phrase}".strip())
-                for block in response.iter_raw():
+            with self._stream(url) as blocks:
+                for block in blocks:
                     received += len(block)
                     if received > most:
                         raise _wrong(url, download, f"more than {most} bytes")
@@ -158,6 +201,22 @@ class _Fetcher:
         except (httpx.HTTPError, httpx.InvalidURL, RuntimeError) as error:
             # RuntimeError: httpx's of a client that was closed meanwhile.
             raise _Failure(str(error) or type(error).__name__) from error
+
+    @contextmanager
+    def _stream(self, url: str) -> Iterator[Iterator[bytes]]:
+        if url.startswith(_FILE):
+            try:
+                with Path(unquote(url.removeprefix(_FILE))).open("rb") as file:
+                    yield iter(lambda: file.read(1 << 20), b"")
+            except FileNotFoundError as error:
+                raise _Failure("no such file", status=httpx.codes.NOT_FOUND) from error
+            return
+        with self._client.stream("GET", url) as response:
+            self._answered = True
+            code = response.status_code
+            if code != httpx.codes.OK:
+                raise _Failure(f"{code} {response.reason_phrase}".strip(), status=code)
+            yield response.iter_raw()
 
     def _tell(self, advance: int) -> None:
         with self._lock:
@@ -176,9 +235,14 @@ class _Fetcher:
 class _Failure(Exception):
     """This mirror cannot give it; the next one may."""
 
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
 
 def _host(url: str) -> str:
-    return url.split("/")[2]
+    """Whom to name in messages: without a password."""
+    return url.split("/")[2].rpartition("@")[2]
 
 
 def _check(url: str, download: Download, received: int, digest: str) -> None:
@@ -190,6 +254,6 @@ def _check(url: str, download: Download, received: int, digest: str) -> None:
 
 def _wrong(url: str, download: Download, what: str) -> IntegrityError:
     return IntegrityError(
-        f"{url} is not what is pinned for {download.name}: {what}",
+        f"{_CREDENTIALS.sub('//', url)} is not what is pinned for {download.name}: {what}",
         hint="the mirror is damaged, or somebody changes files on the way",
     )

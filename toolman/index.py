@@ -303,7 +303,7 @@ def fetcher(url: str) -> Get:
             return fetch.content(f"{url}/{path}", most)
         except NetworkError as error:
             # Object stores answer 403 where nobody may list what there is.
-            if getattr(error, "status", None) in (403, 404):
+            if error.status in (403, 404):
                 return None
             raise
 

@@ -206,7 +206,6 @@ def _plan(request: Request, ctx: Context, origin: str | None) -> tuple[str, Plan
 
 def _asked(name: str, request: Request, ctx: Context) -> Plan | str | NetworkError:
     """The plan of an origin, or why it has none: it does not offer that, or is out of reach."""
-    from toolman.origins import apt
 
     module = _origin(name)
     reason: str | None = module.offers(request, ctx)

@@ -66,6 +66,7 @@ def download(
             sha256=one.sha256,
             size=one.size,
             path=into / index.blob_path(one.sha256),
+            mirrors=True,
         )
         for one in lacking
     ]

@@ -95,9 +95,7 @@ def _holds(package: Deb, pin: Pin) -> bool:
     return fnmatch(package.file, pin.file) if pin.file else package.name == pin.debian
 
 
-def _fetch(
-    archive: Archive, pins: Mapping[str, Pin], reporter: Reporter
-) -> dict[str, AbsentError]:
+def _fetch(archive: Archive, pins: Mapping[str, Pin], reporter: Reporter) -> dict[str, AbsentError]:
     found, absent = _look_up(archive, pins, reporter)
     debs = list({one.file: one for one in found.values()}.values())
     if not debs:
