@@ -46,6 +46,8 @@ MOMENTS = {
 }
 # Of origin source: tests/test_source_stops.py kills there.
 OF_SOURCE = {"before-stamp"}
+# These are killed at in test_publish.
+OF_PUBLISH = {"before-blob"}
 CHUNKS, MOMENTS_EACH = 5, 10
 
 
@@ -65,7 +67,11 @@ def machine(tmp_path: Path, server: Server) -> Machine:
 def test_every_checkpoint_has_its_kill() -> None:
     package = archive.CHECKOUT / "toolman"
     text = "".join(path.read_text("utf-8") for path in package.rglob("*.py"))
-    assert set(re.findall(r'\bcheckpoint\("([^"]+)"\)', text)) == {*MOMENTS, *OF_SOURCE}
+    assert set(re.findall(r'\bcheckpoint\("([^"]+)"\)', text)) == {
+        *MOMENTS,
+        *OF_SOURCE,
+        *OF_PUBLISH,
+    }
 
 
 @pytest.mark.parametrize(
