@@ -289,7 +289,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive | Files) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.archive = archive
         self.rules: dict[str, Callable[[_Handler, bytes | None], None]] = {}
@@ -312,8 +312,15 @@ class Server(ThreadingHTTPServer):
         pass  # clients are killed here all the time
 
 
+@dataclass(frozen=True)
+class Files:
+    """A mere directory that a server serves, in place of a whole archive."""
+
+    directory: Path
+
+
 @contextmanager
-def serve(archive: Archive) -> Iterator[Server]:
+def serve(archive: Archive | Files) -> Iterator[Server]:
     with Server(archive) as server:
         thread = threading.Thread(target=server.serve_forever, args=[0.05], daemon=True)
         thread.start()

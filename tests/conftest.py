@@ -18,6 +18,8 @@ from toolman import run
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+pytest_plugins = ["published"]
+
 CHECKOUT = Path(__file__).parents[1]
 TOOLCHAINS = ("arm64-musl", "arm64-gnu")
 BUILT = ("test_built", "test_gccgo")

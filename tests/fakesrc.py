@@ -49,13 +49,6 @@ class Call:
     environ: Mapping[str, str]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Files:
-    """What a server serves, in place of a whole archive."""
-
-    directory: Path
-
-
 class Upstream:
     """The projects' servers, a machine that builds from them, and what happens there."""
 
@@ -176,7 +169,7 @@ def upstream(directory: Path) -> Iterator[Upstream]:
     """Servers and a machine in `directory`."""
     served = directory / "served"
     served.mkdir()
-    with archive.serve(Files(directory=served)) as server:
+    with archive.serve(archive.Files(served)) as server:
         yield Upstream(directory, server)
 
 
@@ -200,7 +193,9 @@ def running_below(directory: Path) -> list[str]:
             where = Path(str((process / "cwd").readlink()).removesuffix(" (deleted)"))
             if where.is_relative_to(directory) and "Z" not in _state(process):
                 words = (process / "cmdline").read_bytes().split(b"\0")
-                found.append(b" ".join(words).decode())
+                # One that is ending loses its memory, its words too, before its directory.
+                if any(words):
+                    found.append(b" ".join(words).decode())
         except OSError:
             continue
     return found

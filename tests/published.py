@@ -1,4 +1,7 @@
-"""Repositories of small archives, a server before them, and users who read them."""
+"""Repositories of small archives, a server before them, and users who read them.
+
+A plugin of pytest: `corp`, `server` and `reader` are fixtures.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from archive import HOST
+import pytest
+from archive import HOST, Files, serve
 
 from toolman import archive, index, repository, target, toolchain
 from toolman.context import Context
@@ -15,8 +19,10 @@ from toolman.paths import Paths
 from toolman.signing import Lifetimes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from archive import Server
 
     from toolman.index import Archive, Index
 
@@ -34,7 +40,7 @@ class Said:
 
 
 class Repository:
-    """A repository in a directory, with its keys. It is what `archive.serve` serves."""
+    """A repository in a directory, with its keys."""
 
     def __init__(self, place: Path, *, lasts: Lifetimes = LASTS) -> None:
         self.place = place
@@ -102,10 +108,34 @@ class Reader:
         return names(index.refresh(index.find("corp", self.ctx), self.ctx))
 
     def known(self) -> list[str]:
-        return names(index.known(index.find("corp", self.ctx), self.ctx))
+        return names(index.known(index.find("corp", self.ctx)))
 
     def archives(self) -> index.Catalogue:
         return index.archives(index.find("corp", self.ctx), self.ctx)
+
+
+@pytest.fixture
+def corp(tmp_path: Path) -> Repository:
+    """A repository with one archive."""
+    (tmp_path / "corp").mkdir()
+    made = Repository(tmp_path / "corp")
+    made.add("arm64-musl")
+    return made
+
+
+@pytest.fixture
+def server(corp: Repository) -> Iterator[Server]:
+    """What serves it."""
+    with serve(Files(corp.directory)) as server:
+        yield server
+
+
+@pytest.fixture
+def reader(corp: Repository, server: Server, tmp_path: Path) -> Reader:
+    """Somebody who trusts the repository, and has read it once."""
+    made = Reader(tmp_path / "reader")
+    made.add(server.url, corp.root)
+    return made
 
 
 def names(found: list[Archive] | tuple[Archive, ...]) -> list[str]:

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import archive
@@ -28,19 +28,12 @@ CONTENT = bytes(range(256)) * 2000
 BLOCK = b"x" * 65536
 
 
-@dataclass(frozen=True)
-class Files:
-    """What a server serves, in place of a whole archive."""
-
-    directory: Path
-
-
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     directory = tmp_path / "served"
     directory.mkdir()
     (directory / "good").write_bytes(CONTENT)
-    with archive.serve(Files(directory)) as server:
+    with archive.serve(archive.Files(directory)) as server:
         yield server
 
 

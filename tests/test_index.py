@@ -20,34 +20,11 @@ from toolman import index, repository, signing
 from toolman.errors import InputError, IntegrityError, NetworkError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from conftest import Runner
 
 HOUR, DAY = 3600, 86400
-
-
-@pytest.fixture
-def corp(tmp_path: Path) -> Repository:
-    (tmp_path / "corp").mkdir()
-    made = Repository(tmp_path / "corp")
-    made.add("arm64-musl")
-    return made
-
-
-@pytest.fixture
-def server(corp: Repository) -> Iterator[Server]:
-    found: Any = corp
-    with serve(found) as server:
-        yield server
-
-
-@pytest.fixture
-def reader(corp: Repository, server: Server, tmp_path: Path) -> Reader:
-    made = Reader(tmp_path / "reader")
-    made.add(server.url, corp.root)
-    return made
 
 
 @pytest.fixture
@@ -329,7 +306,7 @@ def test_a_mirror_takes_over_and_is_named(corp: Repository, server: Server, tmp_
     with serve(copy) as mirror:
         reader = Reader(tmp_path / "reader")
         made = reader.add(server.url, corp.root, mirror.url)
-        (one,) = index.known(made, reader.ctx)
+        (one,) = index.known(made)
         path = f"blobs/sha256/{one.sha256[:2]}/{one.sha256}"
         assert index.blob_urls(made, one) == (f"{server.url}/{path}", f"{mirror.url}/{path}")
         assert reader.said.lines == []

@@ -79,7 +79,7 @@ def test_a_recipe_of_the_users_has_to_be_named_again(
     has_built(env, tmp_path, "mine-0123456789ab")
     done = toolman("install", "arm64-musl", "--with", "c++", "--dry-run", env=env)
     assert done.code == 2
-    assert "was built by a recipe of your own, mine-0123456789ab" in done.err
+    assert "was built by a recipe that does not come with toolman, mine-0123456789ab" in done.err
     assert "--recipe FILE" in done.err
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import archive
 import pytest
+from elf_files import HELLO
 
 from toolman import elf
 
@@ -20,15 +21,6 @@ if TYPE_CHECKING:
     from conftest import Runner
 
     from toolman.run import Finished
-
-HELLO = '#include <stdio.h>\nint main(void) { puts("hello"); }\n'
-
-
-@dataclass(frozen=True)
-class Files:
-    """What a server serves, in place of a whole archive."""
-
-    directory: Path
 
 
 @dataclass(frozen=True)
@@ -87,7 +79,7 @@ def published(made: tuple[Path, Path, Path], tmp_path: Path) -> Iterator[Publish
     directory, keys, packed = made
     copy = tmp_path / "repo"
     subprocess.run(["cp", "-a", directory, copy], check=True)
-    with archive.serve(Files(copy)) as server:
+    with archive.serve(archive.Files(copy)) as server:
         yield Published(copy, keys, server, packed)
 
 

@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from archive import Server, serve
 from conftest import CHECKOUT
 from published import Reader, Repository, names, packed, signed
 
@@ -21,25 +20,10 @@ from toolman.errors import InputError, IntegrityError
 from toolman.signing import Lifetimes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    from archive import Server
     from conftest import Runner
-
-
-@pytest.fixture
-def corp(tmp_path: Path) -> Repository:
-    (tmp_path / "corp").mkdir()
-    made = Repository(tmp_path / "corp")
-    made.add("arm64-musl")
-    return made
-
-
-@pytest.fixture
-def server(corp: Repository) -> Iterator[Server]:
-    found: Any = corp
-    with serve(found) as server:
-        yield server
 
 
 def litter(corp: Repository) -> list[Path]:
@@ -284,7 +268,7 @@ def test_without_cryptography_one_reads_but_does_not_sign(
         done = call("publish", *words)
         assert done.returncode == 2, done.stderr
         assert "error: to sign, toolman needs the library cryptography" in done.stderr
-        assert "hint: pip install 'toolman-cross[publish]'" in done.stderr
+        assert "hint: in toolman's checkout: scripts/install --publish" in done.stderr
     assert not (tmp_path / "new").exists()
     corp.path("metadata/timestamp.json").write_bytes(
         corp.path("metadata/timestamp.json")
@@ -384,6 +368,24 @@ def test_a_copy_is_read_like_the_repository(
     assert reader.known() == ["arm64-musl", "riscv64-musl"]
     copied = (tmp_path / "copy" / index.blob_path(second.sha256)).read_bytes()
     assert copied == corp.path(index.blob_path(second.sha256)).read_bytes()
+
+
+def test_a_mirror_that_is_wrong_is_named_and_the_next_one_asked(
+    toolman: Runner, corp: Repository, server: Server, tmp_path: Path
+) -> None:
+    bad = corp.saved("bad")
+    (blob,) = bad.glob("blobs/sha256/*/*")
+    blob.chmod(0o644)
+    blob.write_bytes(blob.read_bytes()[::-1])
+    (bad / "metadata/timestamp.json").unlink()
+    env = {"TOOLMAN_HOME": str(tmp_path / "home")}
+    words = ("mirror", "sync", bad, server.url, tmp_path / "copy", "--root")
+    done = toolman(*words, corp.path("metadata/1.root.json"), env=env)
+    assert done.code == 0, done.err
+    assert f"warning: {bad.as_uri()}: " in done.err
+    assert f"{blob.as_uri()} is not what is pinned" in done.err
+    right = corp.path(str(blob.relative_to(bad))).read_bytes()
+    assert (tmp_path / "copy" / blob.relative_to(bad)).read_bytes() == right
 
 
 def test_a_copy_never_becomes_older(

@@ -46,8 +46,8 @@ class User:
     def root(self) -> Path:
         return self.home / ".local/share/toolman" / Host.current().key
 
-    def install(self) -> run.Finished:
-        return run.run([self.checkout / "scripts/install"], env=self.env, cwd=Path("/"))
+    def install(self, *words: str) -> run.Finished:
+        return run.run([self.checkout / "scripts/install", *words], env=self.env, cwd=Path("/"))
 
     def launcher(
         self, *words: str, cwd: Path | None = None, env: Mapping[str, str] = {}
@@ -140,6 +140,20 @@ def test_update_replaces_the_environment_and_sweeps_what_a_kill_left(user: User)
     assert {path.name for path in user.root.glob("venv*")} == {"venv", str(new), str(old)}
     assert not [path for path in left if path.exists()]
     assert user.launcher("--version").out == user.python("--version").out
+
+
+def test_who_publishes_can_sign_after_each_update(user: User, tmp_path: Path) -> None:
+    words = ("publish", "init", "repo", "--keys", "keys")
+    refused = user.launcher(*words, cwd=tmp_path)
+    assert (refused.code, list(tmp_path.iterdir())) == (2, [])
+    assert "scripts/install --publish" in refused.err
+    assert user.install("--publish").code == 0
+    assert user.install().err.startswith("toolman is up to date\n")
+    with (user.checkout / "toolman/__init__.py").open("a") as file:
+        file.write("\n# changed for publishers\n")
+    assert user.install().code == 0
+    done = user.launcher(*words, cwd=tmp_path)
+    assert done.code == 0, done.err
 
 
 def test_killed_install_leaves_the_old_one_working(user: User) -> None:

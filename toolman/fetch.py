@@ -16,16 +16,18 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote
 
 import httpx
 
 from toolman import __version__
-from toolman.errors import IntegrityError, NetworkError
+from toolman.errors import IntegrityError, NetworkError, ToolmanError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+_T = TypeVar("_T")
 
 MOST = 2 << 30  # bytes of a download whose size is not known
 AT_ONCE = 6
@@ -36,7 +38,7 @@ _SLOWEST = 1000.0  # bytes a second, after the first `_SILENCE`
 _ENOUGH = 3  # hosts that do not answer, when none has: there is no network
 _REDIRECTS = 10
 _FILE = "file://"
-_CREDENTIALS = re.compile("//[^/@]*@")
+_CREDENTIALS = re.compile(r"//[^/@\s]*@")
 _ERRNO = re.compile(r"\[Errno -?\d+\] ")
 
 
@@ -58,7 +60,7 @@ class Download:
 def fetch(
     downloads: Sequence[Download],
     advance: Callable[[int], object],
-    warn: Callable[[str], object] = str,
+    warn: Callable[[str], object] = lambda _: None,
 ) -> dict[str, NetworkError]:
     """Get all of `downloads`, several at once; why of those that no mirror gave, by name.
 
@@ -89,9 +91,8 @@ def content(url: str, most: int) -> bytes:
         NetworkError: it could not be had; `status` tells HTTP's answer, 404 for files too.
         IntegrityError: it is larger.
     """
-    name = _CREDENTIALS.sub("//", url)
-    wanted = Download(name=name, urls=(url,), sha256="", size=most, path=Path())
-    fetcher = _Fetcher(_ignore, _ignore)
+    wanted = Download(name=shown(url), urls=(url,), sha256="", size=most, path=Path())
+    fetcher = _Fetcher(lambda _: None, lambda _: None)
     try:
         return b"".join(fetcher.blocks(url, wanted))
     except _Failure as error:
@@ -100,8 +101,34 @@ def content(url: str, most: int) -> bytes:
         fetcher.stop()
 
 
-def _ignore(_: object) -> None:
-    pass
+def first_good(
+    urls: Sequence[str], ask: Callable[[str], _T], name: str, warn: Callable[[str], object]
+) -> _T:
+    """What `ask` finds at the first of `urls` where it does not fail; `warn` is told of those
+    before it. `name` stands before a URL in messages.
+
+    Raises:
+        NetworkError: none can be reached.
+        IntegrityError: one is not signed as it should be. What tells of an attack counts more
+            than what does not answer.
+    """
+    failures: list[ToolmanError] = []
+    for url in urls:
+        try:
+            found = ask(url)
+        except (NetworkError, IntegrityError) as error:
+            said = f"{name}{shown(url)}: {error}"
+            failures.append(type(error)(said, hint=error.hint))
+            continue
+        for failure in failures:
+            warn(f"warning: {failure}")
+        return found
+    raise next((one for one in failures if isinstance(one, IntegrityError)), failures[0])
+
+
+def shown(url: str) -> str:
+    """A URL as it may be printed: without a password."""
+    return _CREDENTIALS.sub("//", url)
 
 
 class _Fetcher:
@@ -254,6 +281,6 @@ def _check(url: str, download: Download, received: int, digest: str) -> None:
 
 def _wrong(url: str, download: Download, what: str) -> IntegrityError:
     return IntegrityError(
-        f"{_CREDENTIALS.sub('//', url)} is not what is pinned for {download.name}: {what}",
+        f"{shown(url)} is not what is pinned for {download.name}: {what}",
         hint="the mirror is damaged, or somebody changes files on the way",
     )

@@ -51,7 +51,6 @@ STALE = 30 * 86400.0  # seconds
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~-]*")  # becomes part of a file's name
-_CREDENTIALS = re.compile(r"//[^/@\s]*@")
 _URL = re.compile(r"(https?|file)://\S+")
 
 
@@ -96,8 +95,11 @@ class Catalogue:
     archives: tuple[Archive, ...]
     age: float
     """Seconds since it was verified."""
-    stale: bool
-    """Whether it should have been asked again, and could not be."""
+
+    @property
+    def stale(self) -> bool:
+        """Whether it should be asked again."""
+        return self.age >= FRESH
 
 
 def indexes(ctx: Context) -> list[Index]:
@@ -182,14 +184,14 @@ def archives(index: Index, ctx: Context) -> Catalogue:
         IntegrityError: it is not what its keys have signed.
     """
     kept = last(index)
-    if kept and kept.age < FRESH:
+    if kept and not kept.stale:
         return kept
     with _locked(ctx):
         kept = last(index)  # perhaps somebody else has asked meanwhile
-        if kept and kept.age < FRESH:
+        if kept and not kept.stale:
             return kept
         try:
-            return Catalogue(archives=tuple(_ask(index, ctx)), age=0.0, stale=False)
+            return Catalogue(archives=tuple(_ask(index, ctx)), age=0.0)
         except NetworkError as error:
             if kept is None:
                 raise
@@ -197,12 +199,11 @@ def archives(index: Index, ctx: Context) -> Catalogue:
     ctx.reporter.step(
         f"warning: index {index.name} is out of reach; taking what it said {ago(kept.age)} ago"
     )
-    return Catalogue(archives=kept.archives, age=kept.age, stale=True)
+    return kept
 
 
-def known(index: Index, ctx: Context) -> list[Archive]:
+def known(index: Index) -> list[Archive]:
     """What `index` said last, however long ago; the network is not asked."""
-    del ctx
     kept = last(index)
     return list(kept.archives) if kept else []
 
@@ -219,7 +220,7 @@ def last(index: Index) -> Catalogue | None:
         age = abs(time.time() - values["asked"])
     except (OSError, ValueError, TypeError, KeyError, AttributeError, ToolmanError):
         return None
-    return Catalogue(archives=tuple(found), age=age, stale=False)
+    return Catalogue(archives=tuple(found), age=age)
 
 
 def blob_urls(index: Index, archive: Archive) -> tuple[str, ...]:
@@ -278,13 +279,10 @@ def url_of(text: str, directory: Path) -> str:
     if "://" not in text and (directory / text).is_dir():
         return (directory / text).resolve().as_uri()
     if not _URL.fullmatch(text):
-        raise InputError(f"{shown(text)!r} is no URL", hint="https://…, file:///… or a directory")
+        raise InputError(
+            f"{fetch.shown(text)!r} is no URL", hint="https://…, file:///… or a directory"
+        )
     return text.rstrip("/")
-
-
-def shown(url: str) -> str:
-    """A URL as it may be printed: without a password."""
-    return _CREDENTIALS.sub("//", url)
 
 
 def ago(seconds: float) -> str:
@@ -334,28 +332,18 @@ def _locked(ctx: Context) -> Iterator[None]:
 
 
 def _ask(index: Index, ctx: Context) -> list[Archive]:
-    """Ask one URL after the other, and remember what the first good one says."""
+    """Ask, and remember what the first good URL says."""
     from toolman import metadata  # a tenth of a second: kept off what does not ask
 
     root = (index.directory / "root.json").read_bytes()
-    failures: list[ToolmanError] = []
-    for url in index.urls:
-        try:
-            content = metadata.read(index.directory / "metadata", root, fetcher(url))
-            found = parse(content)
-        except (NetworkError, IntegrityError) as error:
-            failures.append(_about(error, index.name, url))
-            continue
-        for failure in failures:
-            ctx.reporter.step(f"warning: {failure}")
-        _keep(index, content)
-        return found
-    # Of several, what tells of an attack counts more than what does not answer.
-    raise next((one for one in failures if isinstance(one, IntegrityError)), failures[0])
 
+    def ask(url: str) -> tuple[bytes, list[Archive]]:
+        content = metadata.read(index.directory / "metadata", root, fetcher(url))
+        return content, parse(content)
 
-def _about(error: ToolmanError, name: str, url: str) -> ToolmanError:
-    return type(error)(f"index {name}, {shown(url)}: {error}", hint=error.hint)
+    content, found = fetch.first_good(index.urls, ask, f"index {index.name}, ", ctx.reporter.step)
+    _keep(index, content)
+    return found
 
 
 def _keep(index: Index, content: bytes) -> None:

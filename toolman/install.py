@@ -153,14 +153,14 @@ def _recipe_again(found: Toolchain) -> str | None:
     """The recipe that `found` was built by.
 
     Raises:
-        InputError: it was a file of the user's.
+        InputError: it does not come with toolman: a file of the user's, or a publisher's.
     """
     label = found.about.recipe
     if label in {one.name for one in recipes()}:
         return label
     raise InputError(
-        f"{found.name} was built by a recipe of your own, {label}",
-        hint="name its file again: --recipe FILE; or another recipe, see: toolman list --recipes",
+        f"{found.name} was built by a recipe that does not come with toolman, {label}",
+        hint="name its file: --recipe FILE; or another recipe, see: toolman list --recipes",
     )
 
 
@@ -193,7 +193,9 @@ def _plan(request: Request, ctx: Context, origin: str | None) -> tuple[str, Plan
         found = _asked(name, request, ctx)
         if not isinstance(found, str | NetworkError):
             return name, found
-        ctx.reporter.detail(f"{request}: not from {name}: {found}")
+        # That an index which the user has added is out of reach is no detail.
+        tell = ctx.reporter.step if isinstance(found, NetworkError) else ctx.reporter.detail
+        tell(f"{request}: not from {name}: {found}")
         if isinstance(found, NetworkError) and name == (origin or ORIGINS[-1]):
             raise found
         reasons.append(f"{name}: {found}")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 INDEX = "index.json"
 _SOON = 30  # days before its end at which what is signed by hand should be signed anew
-_MOST = 512_000  # bytes of a root; as python-tuf has it
+ROOT_MOST = 512_000  # bytes; as python-tuf has it
 _CHANGED = "somebody changes files on the way, or the server is damaged; ask who publishes it"
 
 
@@ -150,7 +150,7 @@ class _Fetcher(FetcherInterface):
         yield BytesIO(self.content(url, max_length))
 
     def _fetch(self, url: str) -> Iterator[bytes]:
-        yield self.content(url, _MOST)
+        yield self.content(url, ROOT_MOST)
 
 
 def _root(data: bytes) -> Metadata[Root]:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolman import fetch, index, metadata, repository
-from toolman.errors import IntegrityError, NetworkError, ToolmanError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,24 +21,18 @@ if TYPE_CHECKING:
     from toolman.index import Archive
     from toolman.metadata import Files
 
-_ROOT_MOST = 512_000  # bytes; as python-tuf has it
 
-
-def read(urls: Sequence[str], root: bytes, into: Path) -> tuple[list[Archive], Files]:
+def read(
+    urls: Sequence[str], root: bytes, into: Path, warn: Callable[[str], object]
+) -> tuple[list[Archive], Files]:
     """What the repository at the first good one of `urls` holds, and its files, verified.
 
     Raises:
         InputError: `root` is no root.
-        NetworkError: it cannot be reached.
-        IntegrityError: it is not signed as it should be, or older than the copy in `into`.
+        NetworkError, IntegrityError: as `fetch.first_good`; also if it is older than the copy in
+            `into`.
     """
-    failures: list[ToolmanError] = []
-    for url in urls:
-        try:
-            return _read(url, root, into)
-        except (NetworkError, IntegrityError) as error:
-            failures.append(type(error)(f"{index.shown(url)}: {error}", hint=error.hint))
-    raise next((one for one in failures if isinstance(one, IntegrityError)), failures[0])
+    return fetch.first_good(urls, lambda url: _read(url, root, into), "", warn)
 
 
 def missing(held: Sequence[Archive], into: Path) -> list[Archive]:
@@ -52,6 +45,7 @@ def download(
     urls: Sequence[str],
     into: Path,
     advance: Callable[[int], object],
+    warn: Callable[[str], object],
 ) -> None:
     """Fetch archives into the copy.
 
@@ -70,7 +64,7 @@ def download(
         )
         for one in lacking
     ]
-    for error in fetch.fetch(wanted, advance).values():
+    for error in fetch.fetch(wanted, advance, warn).values():
         raise error
 
 
@@ -102,7 +96,7 @@ def _read(url: str, root: bytes, into: Path) -> tuple[list[Archive], Files]:
     for before in range(1, version):
         # For readers who were given an older root; they verify the chain themselves.
         path = f"metadata/{before}.root.json"
-        if found := get(path, _ROOT_MOST):
+        if found := get(path, metadata.ROOT_MOST):
             roots[path] = found
     files = roots | seen
     # In the order to write them.

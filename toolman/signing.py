@@ -198,7 +198,7 @@ def _need_cryptography() -> None:
     except ImportError:
         raise InputError(
             "to sign, toolman needs the library cryptography",
-            hint="pip install 'toolman-cross[publish]'",
+            hint="in toolman's checkout: scripts/install --publish",
         ) from None
     del cryptography
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolman import index
+from toolman import fetch, index
 from toolman.commands import output
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ EXAMPLES = """\
   toolman index refresh              ask all of them now; `install` does so once an hour
   toolman index remove corp
 """
+_NONE = "no index was added; see: toolman index add --help"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +53,11 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
 
 def _add(args: argparse.Namespace, ctx: Context) -> None:
     made = index.add(args.name, args.url, index.root_of(ctx.directory / args.root), ctx)
-    _say_held(made, index.known(made, ctx), args, ctx)
+    held = index.known(made)
+    if args.json:
+        output.print_json({"index": _summary(made, held)})
+    else:
+        ctx.reporter.step(_held(made, held))
 
 
 def _list(args: argparse.Namespace, ctx: Context) -> None:
@@ -68,13 +73,13 @@ def _list(args: argparse.Namespace, ctx: Context) -> None:
         output.print_json({"indexes": values})
         return
     if not rows:
-        ctx.reporter.step("no index was added; see: toolman index add --help")
+        ctx.reporter.step(_NONE)
         return
     lines = [("NAME", "ARCHIVES", "ASKED", "URL")]
     for one, kept in rows:
         asked = f"{index.ago(kept.age)} ago" if kept else "never"
         lines.append(
-            (one.name, str(len(kept.archives) if kept else 0), asked, index.shown(one.urls[0]))
+            (one.name, str(len(kept.archives) if kept else 0), asked, fetch.shown(one.urls[0]))
         )
     output.table(lines)
 
@@ -85,6 +90,8 @@ def _refresh(args: argparse.Namespace, ctx: Context) -> None:
     if args.json:
         output.print_json({"indexes": [_summary(one, held) for one, held in found]})
         return
+    if not found:
+        ctx.reporter.step(_NONE)
     for one, held in found:
         ctx.reporter.step(_held(one, held))
 
@@ -97,23 +104,16 @@ def _remove(args: argparse.Namespace, ctx: Context) -> None:
         ctx.reporter.step(f"index {args.name} removed; what was installed from it stays")
 
 
-def _say_held(one: Index, held: Sequence[Archive], args: argparse.Namespace, ctx: Context) -> None:
-    if args.json:
-        output.print_json({"index": _summary(one, held)})
-    else:
-        ctx.reporter.step(_held(one, held))
-
-
 def _held(one: Index, held: Sequence[Archive]) -> str:
     targets = sorted({some.about.target.name for some in held})
     said = f": {', '.join(targets)}" if targets else ""
-    return f"index {one.name}: {len(held)} archive{'s' * (len(held) != 1)}{said}"
+    return f"index {one.name}: {output.archives(len(held))}{said}"
 
 
 def _summary(one: Index, held: Sequence[Archive]) -> dict[str, Any]:
     return {
         "name": one.name,
-        "urls": [index.shown(url) for url in one.urls],
+        "urls": [fetch.shown(url) for url in one.urls],
         "archives": [_row(some) for some in held],
     }
 

@@ -44,16 +44,16 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
     urls = [index.url_of(one, ctx.directory) for one in args.url]
     store.check_writable(into)
     with store.unwinding():
-        held, files = mirror.read(urls, root, into)
+        held, files = mirror.read(urls, root, into, ctx.reporter.step)
         lacking = mirror.missing(held, into)
         size = sum(one.size for one in lacking)
         store.check_space({into: size})
-        with ctx.reporter.bar(f"fetching {len(lacking)} archives", size) as advance:
-            mirror.download(lacking, urls, into, advance)
+        with ctx.reporter.bar(f"fetching {output.archives(len(lacking))}", size) as advance:
+            mirror.download(lacking, urls, into, advance, ctx.reporter.step)
         mirror.finish(held, files, into, delete=args.delete)
     if args.json:
         values = {"archives": [one.to_json() for one in held], "fetched": len(lacking)}
         output.print_json({**values, "bytes": size})
     else:
-        ctx.reporter.step(f"{into} holds {len(held)} archives, {len(lacking)} of them new")
+        ctx.reporter.step(f"{into} holds {output.archives(len(held))}, {len(lacking)} of them new")
     return 0

@@ -19,6 +19,11 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON (it has a schema number)")
 
 
+def archives(count: int) -> str:
+    """So many archives, in words."""
+    return f"{count} archive{'s' * (count != 1)}"
+
+
 def add_action(
     actions: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str
 ) -> argparse.ArgumentParser:

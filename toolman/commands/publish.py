@@ -30,7 +30,7 @@ EXAMPLES = """\
   toolman publish rotate www/toolchains --keys ~/keys       new root keys, signed by the old ones
 Readers get www/toolchains/metadata/1.root.json by another way than the server. A directory of
 keys needs not hold all of them: `add` takes targets and online, `refresh` online alone, `rotate`
-the root's. Signing takes: pip install 'toolman-cross[publish]'
+the root's. Signing takes the library cryptography: scripts/install --publish
 """
 _DAYS = {"root": 365, "targets": 90, "snapshot": 7, "timestamp": 3}
 

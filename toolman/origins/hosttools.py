@@ -166,7 +166,7 @@ def _number(version: str) -> tuple[int, ...]:
 
 
 def _optional(name: str) -> bool:
-    return name != COMPILER and bool(_row(name).get("optional"))
+    return bool(_row(name).get("optional"))
 
 
 def _row(name: str) -> dict[str, Any]:

@@ -111,7 +111,8 @@ def make(chosen: Plan, into: Path, ctx: Context) -> Description:
     if made is None or made.about != found.about:
         raise IntegrityError(f"{chosen.place.name} holds another toolchain than its index says")
     (into / toolchain.FILE).unlink()
-    return replace(found.about, origin=NAME, digest=found.sha256, host=ctx.host.key)
+    name = chosen.request.target.name
+    return replace(found.about, name=name, origin=NAME, digest=found.sha256, host=ctx.host.key)
 
 
 def clean(about: Description, ctx: Context) -> None:
@@ -122,7 +123,7 @@ def clean(about: Description, ctx: Context) -> None:
 def listed(ctx: Context) -> Iterator[Description]:
     """What runs on this host of that which the indexes last said; never asks the network."""
     for one in index.indexes(ctx):
-        for some in index.known(one, ctx):
+        for some in index.known(one):
             if _runs(some.about, ctx.host):
                 yield some.about
 
