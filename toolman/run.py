@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import shlex
 import shutil
 import signal
@@ -63,9 +64,11 @@ class Jobs:
 
     With all of their children they are one process group. The group's first program waits for
     the end of a pipe that only toolman holds, so for its death too, and then kills the group.
+    Another pipe is held by every program, and ends with the last one.
     """
 
     def __init__(self) -> None:
+        self._held, self._hold = os.pipe()
         self._watch = subprocess.Popen(
             ["sh", "-c", _WATCH],
             stdin=subprocess.PIPE,
@@ -97,7 +100,7 @@ class Jobs:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                pass_fds=fds,
+                pass_fds=(*fds, self._hold),
                 process_group=self._watch.pid,
             )
             self._running.add(process)
@@ -125,6 +128,10 @@ class Jobs:
 
     def __exit__(self, *_: object) -> None:
         self._kill()
+        os.close(self._hold)
+        # What was killed may still be writing into what the next step would delete.
+        select.select([self._held], [], [], _PATIENCE)
+        os.close(self._held)
         self._watch.communicate()
 
     def _kill(self) -> None:
