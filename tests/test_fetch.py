@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import archive
 import pytest
 
-from toolman import fetch
+from toolman import fetch, partial, web
 from toolman.errors import IntegrityError, NetworkError
 from toolman.fetch import Download
 
@@ -35,6 +35,11 @@ def server(tmp_path: Path) -> Iterator[Server]:
     (directory / "good").write_bytes(CONTENT)
     with archive.serve(archive.Files(directory)) as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "_PAUSE", 0.01)
 
 
 @pytest.fixture
@@ -119,12 +124,22 @@ def test_after_a_failure_the_next_mirror_is_asked(
     assert server.seen == ["good", "good"]
 
 
+def chunked(handler: archive._Handler, _: bytes | None) -> None:
+    """A page in place of the file, of no announced length."""
+    page = b"<html>log in here</html>"
+    handler.send_response(200)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    handler.wfile.write(b"%x\r\n%s\r\n0\r\n\r\n" % (len(page), page))
+
+
 @pytest.mark.parametrize(
     ("reply", "why"),
     [
         (archive.fail(404), "404 Not Found"),
-        (archive.cut, "peer closed connection"),
-        (archive.shorter, f"ended after {len(CONTENT) // 2} of {len(CONTENT)} bytes"),
+        (archive.shorter, f"is of {len(CONTENT) // 2} bytes, not {len(CONTENT)}"),
+        (archive.text("<html>log in here</html>"), f"is of 24 bytes, not {len(CONTENT)}"),
+        (chunked, f"ended after 24 of {len(CONTENT)} bytes"),
     ],
 )
 def test_without_another_mirror_the_reason_is_told(
@@ -136,6 +151,7 @@ def test_without_another_mirror_the_reason_is_told(
     assert troubles["gcc"].exit_code == 3
     assert told == 0
     assert left(place) == []
+    assert server.seen == ["good"]
 
 
 class Endless:
@@ -169,7 +185,7 @@ def test_endless_data_is_cut_off(
 def test_a_server_that_falls_silent_is_left(
     server: Server, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "_SILENCE", 0.3)
+    monkeypatch.setattr(web, "_SILENCE", 0.3)
     server.rules["good"] = archive.stalled
     began = time.monotonic()
     troubles, told = get(wanted(place, f"{server.url}/good"))
@@ -181,7 +197,7 @@ def test_a_server_that_falls_silent_is_left(
 def test_a_server_that_drips_is_left(
     server: Server, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "_SILENCE", 0.3)
+    monkeypatch.setattr(web, "_SILENCE", 0.3)
 
     def drip(handler: archive._Handler, _: bytes | None) -> None:
         handler.send_response(200)
@@ -194,7 +210,7 @@ def test_a_server_that_drips_is_left(
     server.rules["good"] = drip
     troubles, _ = get(wanted(place, f"{server.url}/good"))
     assert "too slow" in str(troubles["gcc"])
-    assert left(place) == []
+    assert server.seen == ["good"]
 
 
 def redirect(to: str) -> archive.Callable:
@@ -246,6 +262,7 @@ def test_what_a_server_calls_compressed_is_kept_as_it_came(server: Server, place
 def test_a_host_that_refuses_is_not_asked_again(server: Server, place: Path) -> None:
     dead = closed()
     assert get(wanted(place, dead, dead, f"{server.url}/good")) == ({}, len(CONTENT))
+    place.unlink()
     troubles, _ = get(wanted(place, dead, dead))
     assert str(troubles["gcc"]).count("127.0.0.1") == 1
 
@@ -259,7 +276,7 @@ def test_where_no_host_answers_not_all_are_tried(server: Server, place: Path) ->
 def test_a_host_that_does_not_answer_costs_its_time_once(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "_CONNECT", 1.0)
+    monkeypatch.setattr(web, "_CONNECT", 1.0)
     with deaf() as url:
         names = [str(number) for number in range(3 * fetch.AT_ONCE)]
         downloads = [
@@ -305,7 +322,8 @@ def test_wrong_bytes_stop_the_others_too(server: Server, tmp_path: Path) -> None
     ]
     with pytest.raises(IntegrityError, match="/bad"):
         get(*downloads)
-    archive.wait_for(lambda: left(tmp_path / "cache/a") == [], "an empty cache")
+    with partial.held(tmp_path / "cache/a", "0" * 64, lambda: time.sleep(0.01)):
+        pass  # it is held no more
 
 
 def test_what_was_left_half_done_is_begun_anew(server: Server, place: Path) -> None:
@@ -371,3 +389,130 @@ def test_passwords_are_not_shown(server: Server, place: Path) -> None:
     with pytest.raises(NetworkError) as error:
         fetch.content(url, 100)
     assert "secret" not in str(error.value)
+
+
+def once(*replies: archive.Callable) -> archive.Callable:
+    """Each of `replies` in its turn, and then the file."""
+    rest = iter(replies)
+
+    def reply(handler: archive._Handler, content: bytes | None) -> None:
+        next(rest, archive.whole)(handler, content)
+
+    return reply
+
+
+def busy(code: int, after: str) -> archive.Callable:
+    def reply(handler: archive._Handler, _: bytes | None) -> None:
+        handler.send_response(code)
+        handler.send_header("Retry-After", after)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    return reply
+
+
+@pytest.mark.parametrize(
+    "reply", [archive.fail(429), archive.fail(500), archive.fail(503), archive.cut, archive.reset]
+)
+def test_what_fails_for_a_moment_is_asked_again(
+    server: Server, place: Path, reply: archive.Callable
+) -> None:
+    server.rules["good"] = once(reply, reply)
+    assert get(wanted(place, f"{server.url}/good")) == ({}, len(CONTENT))
+    assert place.read_bytes() == CONTENT
+    assert server.seen == ["good"] * 3
+
+
+@pytest.mark.parametrize(("code", "times"), [(503, 5), (404, 1), (403, 1), (401, 1)])
+def test_how_often_a_mirror_is_asked(server: Server, place: Path, code: int, times: int) -> None:
+    server.rules["good"] = archive.fail(code)
+    troubles, _ = get(wanted(place, f"{server.url}/good"))
+    assert f": {code} " in str(troubles["gcc"])
+    assert len(server.seen) == times
+
+
+def test_the_others_have_their_turn_before_one_is_asked_again(server: Server, place: Path) -> None:
+    server.rules["/good"] = once(archive.fail(503))
+    urls = [f"{server.url}/{name}" for name in ("good", "none", "neither")]
+    assert get(wanted(place, *urls)) == ({}, len(CONTENT))
+    assert server.seen == ["good", "none", "neither", "good"]
+
+
+def test_pauses_grow_differ_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "_PAUSE", 0.2)
+    error = web.Again("503")
+    for tries in range(12):
+        pauses = {fetch._pause(error, tries) for _ in range(20)}
+        usual = 0.2 * 2**tries
+        assert all(min(3, usual / 2) <= one <= min(3, usual * 1.5) for one in pauses)
+        assert len(pauses) > 1 or pauses == {3.0}
+
+
+def test_a_server_that_says_when_is_obeyed(server: Server, place: Path) -> None:
+    server.rules["good"] = once(busy(503, "1"))
+    began = time.monotonic()
+    assert get(wanted(place, f"{server.url}/good")) == ({}, len(CONTENT))
+    assert 1 <= time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("after", ["3600", "9" * 5000, "Fri, 31 Dec 2100 23:59:59 GMT"])
+def test_who_says_much_later_is_not_asked_again(server: Server, place: Path, after: str) -> None:
+    server.rules["good"] = busy(429, after)
+    troubles, _ = get(wanted(place, f"{server.url}/good"))
+    assert "429 Too Many Requests" in str(troubles["gcc"])
+    assert server.seen == ["good"]
+
+
+@pytest.mark.parametrize("after", ["soon", "-1", "Fri, 31 Dec 1999 23:59:59 GMT", "\u00b2"])
+def test_a_time_that_makes_no_sense_is_none(server: Server, place: Path, after: str) -> None:
+    server.rules["good"] = once(busy(429, after))
+    assert get(wanted(place, f"{server.url}/good")) == ({}, len(CONTENT))
+
+
+def test_a_server_that_is_started_anew_is_asked_again(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "_PAUSE", 0.2)
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(CONTENT)
+    listening = socket.create_server(("127.0.0.1", 0))
+    address = listening.getsockname()
+
+    def answer(listening: socket.socket, said: bytes) -> None:
+        with listening, listening.accept()[0] as connection:
+            connection.recv(65536)
+            listening.close()
+            connection.sendall(said)
+
+    def live() -> None:
+        answer(listening, head)
+        time.sleep(0.25)  # it is asked in vain
+        answer(socket.create_server(address), head + CONTENT)
+
+    thread = threading.Thread(target=live, daemon=True)
+    thread.start()
+    assert get(wanted(place, f"http://127.0.0.1:{address[1]}/good")) == ({}, len(CONTENT))
+    thread.join()
+    assert place.read_bytes() == CONTENT
+
+
+def test_a_download_has_an_end(
+    server: Server, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "_LONGEST", 0.3)
+
+    def drip(handler: archive._Handler, content: bytes | None) -> None:
+        assert content
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        for number in range(len(content)):
+            handler.wfile.write(content[number : number + 1])
+            time.sleep(0.02)
+
+    server.rules["good"] = drip
+    began = time.monotonic()
+    troubles, told = get(wanted(place, f"{server.url}/good", f"{server.url}/good"))
+    assert time.monotonic() - began < 2
+    assert "not done after" in str(troubles["gcc"])
+    assert told == 0
+    assert server.seen == ["good"]

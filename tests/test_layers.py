@@ -13,7 +13,8 @@ PACKAGE = Path(__file__).parents[1] / "toolman"
 LAYERS = (
     ("errors", "checkpoint", "digest", "report", "schema"),
     ("target", "shell"),
-    ("pin", "fetch"),
+    ("pin", "partial", "web"),
+    ("fetch",),
     ("request", "recipe", "elf", "host", "run", "archive"),
     ("paths", "toolchain", "kernel"),
     ("store",),
@@ -39,7 +40,7 @@ LIBRARIES: dict[str, str | tuple[str, ...]] = {
     "shtab": "toolman.commands.completions",
     "subprocess": "toolman.run",
     "zstandard": "toolman.archive",
-    "httpx": "toolman.fetch",
+    "httpx": "toolman.web",
     # Readers have the one, who signs has both: they speak of the same objects.
     "tuf": ("toolman.metadata", "toolman.signing"),
     "securesystemslib": "toolman.signing",

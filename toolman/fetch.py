@@ -1,45 +1,50 @@
-"""Downloads of pinned bytes over HTTP; the only user of httpx.
+"""Downloads of pinned bytes, and of small files whose digest is not known before.
 
-Every download is bounded: in bytes by its pin, in time by a least speed. What arrives grows in
-`<path>.part`, and becomes `<path>` when its digest is right; bytes that are not the pinned ones
-are deleted. A host that does not answer is not asked again in the same call, so that without
+Every download is bounded: in bytes by its pin, in time by a least speed and a limit of the whole.
+What arrives grows in `<path>.part` (see `partial`), with which whoever comes next goes on, and
+becomes `<path>` when its digest is right; bytes that are not the pinned ones are deleted. A mirror
+is called wrong only for what came in one answer of its own. One that fails for a moment is asked
+again, after the others had their turn; a host that does not answer is not, so that without
 a network a dozen mirrors cost seconds, not minutes.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
+import heapq
+import random
 import threading
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import unquote
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-import httpx
-
-from toolman import __version__
+from toolman import partial, web
+from toolman.digest import sha256
 from toolman.errors import IntegrityError, NetworkError, ToolmanError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    import httpx
+
+    from toolman.partial import Part
+    from toolman.web import Answer
 
 _T = TypeVar("_T")
 
 MOST = 2 << 30  # bytes of a download whose size is not known
 AT_ONCE = 6
 
-_CONNECT = 5.0  # seconds
-_SILENCE = 30.0  # seconds without a byte
-_SLOWEST = 1000.0  # bytes a second, after the first `_SILENCE`
+_LONGEST = 3600.0  # seconds of one download with all its mirrors
 _ENOUGH = 3  # hosts that do not answer, when none has: there is no network
-_REDIRECTS = 10
-_FILE = "file://"
-_CREDENTIALS = re.compile(r"//[^/@\s]*@")
-_ERRNO = re.compile(r"\[Errno -?\d+\] ")
+_RETRIES = 4  # times that a mirror is asked again
+_RETRIES_SMALL = 2
+_PAUSE = 0.2  # seconds before the first of them; each time twice as long
+_LONGEST_PAUSE = 3.0
+_PATIENCE = 30.0  # seconds that a server may ask for; who asks for more is not asked again
+_BUSY = 0.1  # seconds until it is looked again whether another process is done
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,22 +69,25 @@ def fetch(
 ) -> dict[str, NetworkError]:
     """Get all of `downloads`, several at once; why of those that no mirror gave, by name.
 
-    `advance` is told the bytes as they come; a negative number takes back what was in vain.
-    `warn` is told of a mirror with wrong bytes, if another one has the right ones.
+    `advance` is told the bytes as they come, and at once those that are there already; a negative
+    number takes back what was in vain. `warn` is told of a mirror with wrong bytes, if another
+    one has the right ones.
 
     Raises:
-        IntegrityError: a mirror gave other bytes than the pinned ones, or each of `mirrors` did.
+        IntegrityError: a mirror gave other bytes than the pinned ones; of `mirrors`: and none
+            gave the right ones.
+        InputError: a proxy, certificates or ~/.netrc cannot be used.
         OSError: the disk's, as ENOSPC.
     """
-    fetcher = _Fetcher(advance, warn)
+    shared = _Shared(advance, warn)
     pool = ThreadPoolExecutor(AT_ONCE)
-    work = {pool.submit(fetcher.get, one): one for one in downloads}
+    work = {pool.submit(_get, one, shared): one for one in downloads}
     try:
         done, _ = wait(work, return_when=FIRST_EXCEPTION)
         results = [(work[one].name, one.result()) for one in done]
     finally:
         # After a failure, or Ctrl-C, the others end at their next block.
-        fetcher.stop()
+        shared.stop()
         pool.shutdown(wait=False, cancel_futures=True)
     return {name: trouble for name, trouble in results if trouble}
 
@@ -90,15 +98,16 @@ def content(url: str, most: int) -> bytes:
     Raises:
         NetworkError: it could not be had; `status` tells HTTP's answer, 404 for files too.
         IntegrityError: it is larger.
+        InputError: a proxy, certificates or ~/.netrc cannot be used.
     """
-    wanted = Download(name=shown(url), urls=(url,), sha256="", size=most, path=Path())
-    fetcher = _Fetcher(lambda _: None, lambda _: None)
     try:
-        return b"".join(fetcher.blocks(url, wanted))
-    except _Failure as error:
-        raise NetworkError(f"{_host(url)}: {error}", status=error.status) from error
-    finally:
-        fetcher.stop()
+        if web.is_local(url):
+            with web.local(url) as answer:
+                return _bounded(answer, url, most)
+        with web.client() as client:
+            return _patiently(client, url, most)
+    except web.Failure as error:
+        raise NetworkError(f"{web.host(url)}: {error}", status=error.status) from error
 
 
 def first_good(
@@ -117,7 +126,7 @@ def first_good(
         try:
             found = ask(url)
         except (NetworkError, IntegrityError) as error:
-            said = f"{name}{shown(url)}: {error}"
+            said = f"{name}{web.shown(url)}: {error}"
             failures.append(type(error)(said, hint=error.hint))
             continue
         for failure in failures:
@@ -126,12 +135,28 @@ def first_good(
     raise next((one for one in failures if isinstance(one, IntegrityError)), failures[0])
 
 
-def shown(url: str) -> str:
-    """A URL as it may be printed: without a password."""
-    return _CREDENTIALS.sub("//", url)
+class _Ended(Exception):
+    """No mirror is asked any more."""
 
 
-class _Fetcher:
+class _Wrong(Exception):
+    """This mirror gave other bytes."""
+
+
+class _Turn(NamedTuple):
+    """When a mirror is asked; sorts by that, and by the order of the mirrors."""
+
+    due: float
+    number: int
+    url: str
+    tries: int = 0
+
+    def after(self, error: web.Again) -> _Turn:
+        due = time.monotonic() + _pause(error, self.tries)
+        return self._replace(due=due, tries=self.tries + 1)
+
+
+class _Shared:
     """What the downloads of one call share: connections, and what is known of the hosts."""
 
     def __init__(self, advance: Callable[[int], object], warn: Callable[[str], object]) -> None:
@@ -141,146 +166,254 @@ class _Fetcher:
         self._stopped = threading.Event()
         self._silent: dict[str, str] = {}
         """Hosts that did not answer, and why."""
-        self._answered = False
-        self._client = httpx.Client(
-            timeout=httpx.Timeout(_SILENCE, connect=_CONNECT),
-            follow_redirects=True,
-            max_redirects=_REDIRECTS,
-            # Not compressed on the way: the digest is of the bytes as they are kept.
-            headers={"User-Agent": f"toolman/{__version__}", "Accept-Encoding": "identity"},
-        )
+        self._answered: set[str] = set()
+        self._client = web.client()
 
     def stop(self) -> None:
         self._stopped.set()
         self._client.close()
 
-    def get(self, download: Download) -> NetworkError | None:
-        tried: list[str] = []
-        wrong: list[IntegrityError] = []
-        for url in download.urls:
-            if self._offline():
-                break
-            if _host(url) not in self._silent and self._got(url, download, tried, wrong):
-                return None
-        if wrong:
-            raise wrong[0]
-        if self._offline() or not tried:
-            return self._no_answer()
-        return NetworkError("; ".join(tried))
-
-    def _got(
-        self, url: str, download: Download, tried: list[str], wrong: list[IntegrityError]
-    ) -> bool:
+    @contextmanager
+    def ask(self, url: str, span: web.Span | None) -> Iterator[Answer]:
+        """What a mirror answers; remembers the hosts that do, and those that do not."""
+        local = web.is_local(url)
+        asked = web.local(url, span) if local else web.ask(self._client, url, span)
         try:
-            self._from(url, download)
-        except _Failure as error:
-            tried.append(f"{_host(url)}: {error}")
-            return False
-        except IntegrityError as error:
-            if not download.mirrors:
+            with asked as answer:
+                self._note(answer.hosts)
+                yield answer
+        except web.Failure as error:
+            if error.status:
+                self._note({web.host(url)})
+            if not isinstance(error, web.Unreached):
                 raise
-            wrong.append(error)
-            return False
-        for one in wrong:
-            self._warn(str(one))
-        return True
-
-    def _from(self, url: str, download: Download) -> None:
-        part = download.path.with_name(f"{download.path.name}.part")
-        part.parent.mkdir(parents=True, exist_ok=True)
-        digest = hashlib.sha256()
-        received = 0
-        try:
-            with part.open("wb") as file:
-                for block in self.blocks(url, download):
-                    file.write(block)
-                    digest.update(block)
-                    received += len(block)
-                    self._tell(len(block))
-            _check(url, download, received, digest.hexdigest())
-            part.replace(download.path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            self._tell(-received)
+            if error.host in self._answered:
+                raise web.Again(str(error)) from error  # it is being started anew
+            with self._lock:
+                self._silent[error.host] = str(error)
             raise
 
-    def blocks(self, url: str, download: Download) -> Iterator[bytes]:
-        """The body of `url`, cut off where it is too long, too slow, or not wanted any more."""
-        most = download.size or MOST
-        received = 0
-        began = time.monotonic()
-        try:
-            with self._stream(url) as blocks:
-                for block in blocks:
-                    received += len(block)
-                    if received > most:
-                        raise _wrong(url, download, f"more than {most} bytes")
-                    if time.monotonic() - began > _SILENCE + received / _SLOWEST:
-                        raise _Failure("too slow")
-                    if self._stopped.is_set():
-                        raise _Failure("interrupted")
-                    yield block
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            reason = _ERRNO.sub("", str(error)) or "no answer"
-            with self._lock:
-                self._silent[_host(str(error.request.url))] = reason
-            raise _Failure(reason) from error
-        except (httpx.HTTPError, httpx.InvalidURL, RuntimeError) as error:
-            # RuntimeError: httpx's of a client that was closed meanwhile.
-            raise _Failure(str(error) or type(error).__name__) from error
-
-    @contextmanager
-    def _stream(self, url: str) -> Iterator[Iterator[bytes]]:
-        if url.startswith(_FILE):
-            try:
-                with Path(unquote(url.removeprefix(_FILE))).open("rb") as file:
-                    yield iter(lambda: file.read(1 << 20), b"")
-            except FileNotFoundError as error:
-                raise _Failure("no such file", status=httpx.codes.NOT_FOUND) from error
-            return
-        with self._client.stream("GET", url) as response:
-            self._answered = True
-            code = response.status_code
-            if code != httpx.codes.OK:
-                raise _Failure(f"{code} {response.reason_phrase}".strip(), status=code)
-            yield response.iter_raw()
-
-    def _tell(self, advance: int) -> None:
+    def _note(self, hosts: Iterable[str]) -> None:
         with self._lock:
-            if not self._stopped.is_set():
+            self._answered.update(hosts)
+
+    def check(self, until: float) -> None:
+        """Raise `_Ended` after the time `until`, or when the whole call has ended."""
+        if self._stopped.is_set():
+            raise _Ended("interrupted")
+        if time.monotonic() > until:
+            raise _Ended(f"not done after {_LONGEST / 60:.0f} minutes; the next call goes on")
+
+    def sleep(self, due: float, until: float) -> None:
+        self._stopped.wait(max(0, min(due, until) - time.monotonic()))
+        self.check(until)
+
+    def tell(self, advance: int) -> None:
+        with self._lock:
+            if advance and not self._stopped.is_set():
                 self._advance(advance)
 
-    def _offline(self) -> bool:
+    def warn(self, text: str) -> None:
+        with self._lock:
+            self._warn(text)
+
+    def is_dead(self, url: str) -> bool:
+        """Whether to ask would cost time for nothing."""
+        return not web.is_local(url) and (web.host(url) in self._silent or self.is_offline())
+
+    def is_offline(self) -> bool:
         return not self._answered and len(self._silent) >= _ENOUGH
 
-    def _no_answer(self) -> NetworkError:
+    def no_answer(self) -> NetworkError:
         with self._lock:
             reasons = dict.fromkeys(self._silent.values())
             return NetworkError(f"no answer from {', '.join(self._silent)} ({'; '.join(reasons)})")
 
 
-class _Failure(Exception):
-    """This mirror cannot give it; the next one may."""
+def _get(download: Download, shared: _Shared) -> NetworkError | None:
+    until = time.monotonic() + _LONGEST
 
-    def __init__(self, message: str, status: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
+    def another() -> None:
+        shared.sleep(time.monotonic() + _BUSY, until)
 
-
-def _host(url: str) -> str:
-    """Whom to name in messages: without a password."""
-    return url.split("/")[2].rpartition("@")[2]
-
-
-def _check(url: str, download: Download, received: int, digest: str) -> None:
-    if download.size is not None and received < download.size:
-        raise _Failure(f"ended after {received} of {download.size} bytes")
-    if digest != download.sha256:
-        raise _wrong(url, download, f"sha256 {digest}, pinned is {download.sha256}")
+    download.path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with partial.held(download.path, download.sha256, another) as part:
+            return _Job(download, part, shared, until).run()
+    except _Ended as error:
+        return NetworkError(str(error))
 
 
-def _wrong(url: str, download: Download, what: str) -> IntegrityError:
-    return IntegrityError(
-        f"{shown(url)} is not what is pinned for {download.name}: {what}",
-        hint="the mirror is damaged, or somebody changes files on the way",
-    )
+class _Job:
+    """One download, while its part is held."""
+
+    def __init__(self, download: Download, part: Part, shared: _Shared, until: float) -> None:
+        self._download = download
+        self._part = part
+        self._shared = shared
+        self._until = until
+        self._told = 0
+        self._failed: dict[str, web.Failure] = {}
+        self._wrong: dict[str, str] = {}
+
+    def run(self) -> NetworkError | None:
+        done = False
+        try:
+            done = self._is_there() or self._ask_all()
+        finally:
+            if not done:
+                self._tell(0)
+        return None if done else self._why()
+
+    def _is_there(self) -> bool:
+        """Whether nobody has to be asked: another process was faster, or was killed at the end."""
+        part, download = self._part, self._download
+        if download.path.is_file() and sha256(download.path) == download.sha256:
+            part.clear()
+            self._tell(download.path.stat().st_size)
+            return True
+        self._tell(part.size)
+        if part.size and part.digest == download.sha256:
+            part.finish()
+            return True
+        if part.size >= (download.size or MOST):
+            self._clear()
+        return False
+
+    def _ask_all(self) -> bool:
+        """Ask the mirrors, each in its turn, until one has given it."""
+        turns = [_Turn(0, number, url) for number, url in enumerate(self._download.urls)]
+        while turns:
+            turn = heapq.heappop(turns)
+            if self._shared.is_dead(turn.url):
+                continue
+            self._shared.sleep(turn.due, self._until)
+            try:
+                self._ask(turn.url)
+                return True
+            except _Wrong as error:
+                self._accuse(turn.url, error)
+            except web.Failure as error:
+                self._failed[turn.url] = error
+                if isinstance(error, web.Again) and _may_again(error, turn.tries):
+                    heapq.heappush(turns, turn.after(error))
+        return False
+
+    def _ask(self, url: str) -> None:
+        try:
+            self._receive(url)
+        except web.Misfit:
+            self._clear()
+            self._receive(url)
+        for wrong in self._wrong.values():
+            self._shared.warn(f"warning: {wrong}")
+
+    def _receive(self, url: str) -> None:
+        """Add to the part what `url` gives from its end on, and have the file."""
+        with self._shared.ask(url, self._span(url)) as answer:
+            self._begin(url, answer)
+            self._add(answer.blocks)
+        part, download = self._part, self._download
+        if part.size < (download.size or 0):
+            ended = f"ended after {part.size} of {download.size} bytes"
+            if not answer.framed:
+                raise web.Again(ended)
+            self._clear()  # it said that this is all
+            raise web.Failure(ended)
+        if part.digest != download.sha256:
+            raise self._dropped(f"sha256 {part.digest}, pinned is {download.sha256}")
+        part.finish()
+
+    def _span(self, url: str) -> web.Span | None:
+        start, size = self._part.size, self._download.size
+        validator = self._part.validator(web.shown(url))
+        return web.Span(start=start, size=size, validator=validator) if start else None
+
+    def _begin(self, url: str, answer: Answer) -> None:
+        """Make the part ready for what comes, if that may be the file."""
+        size, length = self._download.size, answer.length
+        if length is not None and length > (size or MOST):
+            raise _Wrong(f"more than {size or MOST} bytes")
+        if length is not None and size is not None and length < size:
+            raise web.Failure(f"is of {length} bytes, not {size}")
+        if answer.start:
+            self._part.go_on()
+        else:
+            self._part.begin(web.shown(url), answer.etag)
+            self._tell(0)
+
+    def _add(self, blocks: Iterable[bytes]) -> None:
+        most = self._download.size or MOST
+        for block in blocks:
+            if self._part.size + len(block) > most:
+                raise self._dropped(f"more than {most} bytes")
+            self._part.write(block)
+            self._tell(self._part.size)
+            self._shared.check(self._until)
+
+    def _dropped(self, what: str) -> Exception:
+        """Drop wrong bytes; what to raise for them, which may be those of another mirror."""
+        error = web.Misfit() if self._part.mixed else _Wrong(what)
+        self._clear()
+        return error
+
+    def _accuse(self, url: str, what: _Wrong) -> None:
+        said = f"{web.shown(url)} is not what is pinned for {self._download.name}: {what}"
+        if not self._download.mirrors:
+            raise _integrity(said)
+        self._wrong[url] = said
+
+    def _why(self) -> NetworkError:
+        """What to tell when no mirror gave it; raises if one gave wrong bytes."""
+        failed = [f"{web.host(url)}: {error}" for url, error in self._failed.items()]
+        if self._wrong:
+            raise _integrity("; ".join([*self._wrong.values(), *failed]))
+        if self._shared.is_offline() or not failed:
+            return self._shared.no_answer()
+        return NetworkError("; ".join(failed))
+
+    def _clear(self) -> None:
+        self._part.clear()
+        self._tell(0)
+
+    def _tell(self, size: int) -> None:
+        """Tell how the number of bytes that are there has changed."""
+        self._shared.tell(size - self._told)
+        self._told = size
+
+
+def _patiently(client: httpx.Client, url: str, most: int) -> bytes:
+    tries = 0
+    while True:
+        try:
+            with web.ask(client, url) as answer:
+                return _bounded(answer, url, most)
+        except web.Again as error:
+            # Somebody waits, and may know another URL.
+            if tries == _RETRIES_SMALL or error.pause > _LONGEST_PAUSE:
+                raise
+            time.sleep(_pause(error, tries))
+            tries += 1
+
+
+def _bounded(answer: Answer, url: str, most: int) -> bytes:
+    found = bytearray()
+    for block in answer.blocks:
+        found += block
+        if len(found) > most:
+            raise _integrity(f"{web.shown(url)} is larger than {most} bytes")
+    return bytes(found)
+
+
+def _may_again(error: web.Again, tries: int) -> bool:
+    return tries < _RETRIES and error.pause <= _PATIENCE
+
+
+def _pause(error: web.Again, tries: int) -> float:
+    """Seconds until a mirror is asked again: who failed together does not come back together."""
+    usual = _PAUSE * (1 << tries) * random.uniform(0.5, 1.5)
+    return max(error.pause, min(_LONGEST_PAUSE, usual))
+
+
+def _integrity(text: str) -> IntegrityError:
+    return IntegrityError(text, hint="the mirror is damaged, or somebody changes files on the way")

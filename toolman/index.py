@@ -33,7 +33,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from toolman import fetch, store, toolchain
+from toolman import fetch, store, toolchain, web
 from toolman.errors import InputError, IntegrityError, NetworkError, ToolmanError
 
 if TYPE_CHECKING:
@@ -280,7 +280,7 @@ def url_of(text: str, directory: Path) -> str:
         return (directory / text).resolve().as_uri()
     if not _URL.fullmatch(text):
         raise InputError(
-            f"{fetch.shown(text)!r} is no URL", hint="https://…, file:///… or a directory"
+            f"{web.shown(text)!r} is no URL", hint="https://…, file:///… or a directory"
         )
     return text.rstrip("/")
 

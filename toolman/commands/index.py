@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolman import fetch, index
+from toolman import index, web
 from toolman.commands import output
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _list(args: argparse.Namespace, ctx: Context) -> None:
     for one, kept in rows:
         asked = f"{index.ago(kept.age)} ago" if kept else "never"
         lines.append(
-            (one.name, str(len(kept.archives) if kept else 0), asked, fetch.shown(one.urls[0]))
+            (one.name, str(len(kept.archives) if kept else 0), asked, web.shown(one.urls[0]))
         )
     output.table(lines)
 
@@ -113,7 +113,7 @@ def _held(one: Index, held: Sequence[Archive]) -> str:
 def _summary(one: Index, held: Sequence[Archive]) -> dict[str, Any]:
     return {
         "name": one.name,
-        "urls": [fetch.shown(url) for url in one.urls],
+        "urls": [web.shown(url) for url in one.urls],
         "archives": [_row(some) for some in held],
     }
 

@@ -1,0 +1,143 @@
+"""What has come of a download: `<path>.part`, which one process at a time writes.
+
+Beside it `<path>.part.json` tells for which digest it was begun, and by whose answer. Who is
+killed leaves both, and the next one goes on. What they hold saves work and proves nothing: the
+digest of the whole decides. The lock is the kernel's, on the part itself, so it ends with its
+process; a part that was finished or removed while somebody waited for it is no longer under its
+name, which is why that is looked at under the lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from io import FileIO
+    from pathlib import Path
+
+_BLOCK = 1 << 20
+_STRONG = re.compile(r'"[!#-~]*"')
+
+
+class Part:
+    """The beginning of the file `path`, whose digest is to be `sha256`."""
+
+    def __init__(self, path: Path, sha256: str, file: FileIO) -> None:
+        self._path = path
+        self._sha256 = sha256
+        self._file = file
+        self._hash = hashlib.sha256()
+        self._note: dict[str, str | None] = {}
+        self.size = 0
+        """Bytes that are there."""
+        self.finished = False
+        self.mixed = False
+        """Whether they are of more than one answer: then nobody is to blame for wrong ones."""
+        self._load()
+
+    @property
+    def digest(self) -> str:
+        return self._hash.hexdigest()
+
+    def validator(self, url: str) -> str | None:
+        """The strong ETag of the answer that began it, if that was one of `url`."""
+        return self._note.get("etag") if self._note.get("url") == url else None
+
+    def begin(self, url: str, etag: str | None) -> None:
+        """Drop what is there; an answer of `url`, a name without secrets, begins it anew."""
+        self.clear()
+        strong = etag if etag and _STRONG.fullmatch(etag) else None
+        self._note = {"url": url, "etag": strong}
+        text = json.dumps({"sha256": self._sha256, **self._note})
+        _note(self._path).write_text(f"{text}\n", "utf-8")
+
+    def go_on(self) -> None:
+        """Another answer follows."""
+        self.mixed = True
+
+    def write(self, block: bytes) -> None:
+        view = memoryview(block)
+        while view:
+            view = view[self._file.write(view) :]
+        self._hash.update(block)
+        self.size += len(block)
+
+    def clear(self) -> None:
+        self._file.truncate(0)
+        self._hash = hashlib.sha256()
+        self._note = {}
+        self.size = 0
+        self.mixed = False
+
+    def finish(self) -> None:
+        """Make it the file itself."""
+        _note(self._path).unlink(missing_ok=True)
+        _part(self._path).replace(self._path)
+        self.finished = True
+
+    def remove(self) -> None:
+        _note(self._path).unlink(missing_ok=True)
+        _part(self._path).unlink(missing_ok=True)
+
+    def _load(self) -> None:
+        with suppress(OSError, ValueError, AttributeError):
+            note = json.loads(_note(self._path).read_text("utf-8"))
+            if note.get("sha256") == self._sha256:
+                self._note = {key: note.get(key) for key in ("url", "etag")}
+        if not self._note:
+            self._file.truncate(0)
+        self._file.seek(0)
+        while block := self._file.read(_BLOCK):
+            self._hash.update(block)
+            self.size += len(block)
+        self.mixed = self.size > 0
+
+
+@contextmanager
+def held(path: Path, sha256: str, wait: Callable[[], object]) -> Iterator[Part]:
+    """The part of `path`, for the caller alone; `wait` is called again and again until it is.
+
+    Raises:
+        OSError: the disk's, as ENOSPC; then nothing is left.
+    """
+    while (file := _lock(_part(path))) is None:
+        wait()
+    with file:
+        part = Part(path, sha256, file)
+        try:
+            yield part
+        except OSError:
+            part.clear()
+            raise
+        finally:
+            if not (part.size or part.finished):
+                part.remove()
+
+
+def _lock(place: Path) -> FileIO | None:
+    """Open `place` for the caller alone; None if another has it."""
+    with ExitStack() as stack:
+        file = stack.enter_context(place.open("a+b", buffering=0))
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(file.fileno()), place.stat()):
+                stack.pop_all()
+                return file
+        except (BlockingIOError, FileNotFoundError):
+            pass
+    return None
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part")
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part.json")
