@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import re
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -53,10 +53,8 @@ class Part:
     def begin(self, url: str, etag: str | None) -> None:
         """Drop what is there; an answer of `url`, a name without secrets, begins it anew."""
         self.clear()
-        strong = etag if etag and _STRONG.fullmatch(etag) else None
-        self._note = {"url": url, "etag": strong}
-        text = json.dumps({"sha256": self._sha256, **self._note})
-        _note(self._path).write_text(f"{text}\n", "utf-8")
+        self._note = {"sha256": self._sha256, "url": url, "etag": _strong(etag)}
+        _note(self._path).write_text(json.dumps(self._note) + "\n", "utf-8")
 
     def go_on(self) -> None:
         """Another answer follows."""
@@ -87,10 +85,7 @@ class Part:
         _part(self._path).unlink(missing_ok=True)
 
     def _load(self) -> None:
-        with suppress(OSError, ValueError, AttributeError):
-            note = json.loads(_note(self._path).read_text("utf-8"))
-            if note.get("sha256") == self._sha256:
-                self._note = {key: note.get(key) for key in ("url", "etag")}
+        self._note = _read(_note(self._path), self._sha256)
         if not self._note:
             self._file.truncate(0)
         self._file.seek(0)
@@ -133,6 +128,21 @@ def _lock(place: Path) -> FileIO | None:
         except (BlockingIOError, FileNotFoundError):
             pass
     return None
+
+
+def _read(note: Path, sha256: str) -> dict[str, str | None]:
+    """What a note says of a part for that digest; nothing if it is damaged or of another."""
+    try:
+        said = json.loads(note.read_text("utf-8"))
+        if said["sha256"] == sha256:
+            return {"sha256": sha256, "url": said["url"], "etag": _strong(said["etag"])}
+    except (OSError, ValueError, TypeError, LookupError, RecursionError):
+        pass
+    return {}
+
+
+def _strong(etag: str | None) -> str | None:
+    return etag if etag and _STRONG.fullmatch(etag) else None
 
 
 def _part(path: Path) -> Path:
