@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import archive
 import pytest
@@ -332,7 +333,7 @@ def test_what_is_left_damaged_is_begun_anew(server: Server, place: Path) -> None
 
 @pytest.mark.parametrize(
     "note",
-    [b"", b"[1]", b"\xff", b"null", b'{"sha256": "00"}', b"[" * 9999]
+    [b"", b"[1]", b"\xff", b"null", b'{"sha256": "00", "url": "u", "etag": null}', b"[" * 9999]
     + [json.dumps({"sha256": DIGEST, "url": "u", "etag": etag}).encode() for etag in (7, ["a"])],
 )
 def test_what_nobody_knows_is_begun_anew(server: Server, place: Path, note: bytes) -> None:
@@ -456,26 +457,25 @@ def test_one_call_may_want_a_file_twice(server: Server, place: Path) -> None:
     assert script.ranges == [None]
 
 
-def test_a_part_that_was_finished_meanwhile_is_not_written_to(place: Path) -> None:
+def test_a_part_that_is_finished_meanwhile_is_not_written_to(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place.parent.mkdir()
-    waits = 0
+    flock = fcntl.flock
 
-    def finish() -> None:
-        nonlocal waits
-        waits += 1
-        if waits == 1:
-            first.write(CONTENT)
-            first.finish()
-            stack.__exit__(None, None, None)
+    def late(file: IO[bytes], how: int) -> None:
+        """Between the opening of the part and its lock, another process makes an end."""
+        if not place.exists():
+            place.with_name("digest.part").replace(place)
+            place.write_bytes(CONTENT)
+        flock(file, how)
 
-    stack = partial.held(place, DIGEST, finish)
-    first = stack.__enter__()
-    first.begin("http://elsewhere/good", None)
-    with partial.held(place, DIGEST, finish) as second:
-        assert second.size == 0
-        second.write(WRONG)
+    monkeypatch.setattr(fcntl, "flock", late)
+    waits: list[None] = []
+    with partial.held(place, DIGEST, lambda: waits.append(None)) as part:
+        part.write(WRONG)
         assert place.read_bytes() == CONTENT
-    assert waits == 1
+    assert waits == [None]
 
 
 def test_a_full_disk_keeps_nothing(server: Server, place: Path) -> None:
