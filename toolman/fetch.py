@@ -17,11 +17,11 @@ import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from toolman import partial, web
 from toolman.digest import sha256
-from toolman.errors import IntegrityError, NetworkError, ToolmanError
+from toolman.errors import IntegrityError, NetworkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from toolman.partial import Part
     from toolman.web import Answer
-
-_T = TypeVar("_T")
 
 MOST = 2 << 30  # bytes of a download whose size is not known
 AT_ONCE = 6
@@ -108,31 +106,6 @@ def content(url: str, most: int) -> bytes:
             return _patiently(client, url, most)
     except web.Failure as error:
         raise NetworkError(f"{web.host(url)}: {error}", status=error.status) from error
-
-
-def first_good(
-    urls: Sequence[str], ask: Callable[[str], _T], name: str, warn: Callable[[str], object]
-) -> _T:
-    """What `ask` finds at the first of `urls` where it does not fail; `warn` is told of those
-    before it. `name` stands before a URL in messages.
-
-    Raises:
-        NetworkError: none can be reached.
-        IntegrityError: one is not signed as it should be. What tells of an attack counts more
-            than what does not answer.
-    """
-    failures: list[ToolmanError] = []
-    for url in urls:
-        try:
-            found = ask(url)
-        except (NetworkError, IntegrityError) as error:
-            said = f"{name}{web.shown(url)}: {error}"
-            failures.append(type(error)(said, hint=error.hint))
-            continue
-        for failure in failures:
-            warn(f"warning: {failure}")
-        return found
-    raise next((one for one in failures if isinstance(one, IntegrityError)), failures[0])
 
 
 class _Ended(Exception):

@@ -341,7 +341,7 @@ def _ask(index: Index, ctx: Context) -> list[Archive]:
         content = metadata.read(index.directory / "metadata", root, fetcher(url))
         return content, parse(content)
 
-    content, found = fetch.first_good(index.urls, ask, f"index {index.name}, ", ctx.reporter.step)
+    content, found = web.first_good(index.urls, ask, f"index {index.name}, ", ctx.reporter.step)
     _keep(index, content)
     return found
 

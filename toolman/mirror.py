@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolman import fetch, index, metadata, repository
+from toolman import fetch, index, metadata, repository, web
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,10 +29,10 @@ def read(
 
     Raises:
         InputError: `root` is no root.
-        NetworkError, IntegrityError: as `fetch.first_good`; also if it is older than the copy in
+        NetworkError, IntegrityError: as `web.first_good`; also if it is older than the copy in
             `into`.
     """
-    return fetch.first_good(urls, lambda url: _read(url, root, into), "", warn)
+    return web.first_good(urls, lambda url: _read(url, root, into), "", warn)
 
 
 def missing(held: Sequence[Archive], into: Path) -> list[Archive]:

@@ -15,17 +15,19 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import httpx
 
 from toolman import __version__
-from toolman.errors import InputError
+from toolman.errors import InputError, IntegrityError, NetworkError, ToolmanError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+_T = TypeVar("_T")
 
 _CONNECT = 5.0  # seconds
 _SILENCE = 30.0  # seconds without a byte
@@ -176,6 +178,31 @@ def shown(url: str) -> str:
     name = authority.rpartition("@")[2]
     # A password that should have been quoted ends up where the port is.
     return f"{scheme}{slashes}{name}{slash}{path}" if _NAME.fullmatch(name) else f"{scheme}://…"
+
+
+def first_good(
+    urls: Sequence[str], ask: Callable[[str], _T], name: str, warn: Callable[[str], object]
+) -> _T:
+    """What `ask` finds at the first of `urls` where it does not fail; `warn` is told of those
+    before it. `name` stands before a URL in messages.
+
+    Raises:
+        NetworkError: none can be reached.
+        IntegrityError: one is not signed as it should be. What tells of an attack counts more
+            than what does not answer.
+    """
+    failures: list[ToolmanError] = []
+    for url in urls:
+        try:
+            found = ask(url)
+        except (NetworkError, IntegrityError) as error:
+            said = f"{name}{shown(url)}: {error}"
+            failures.append(type(error)(said, hint=error.hint))
+            continue
+        for failure in failures:
+            warn(f"warning: {failure}")
+        return found
+    raise next((one for one in failures if isinstance(one, IntegrityError)), failures[0])
 
 
 def _netrc() -> httpx.NetRCAuth:
