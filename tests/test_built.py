@@ -58,6 +58,28 @@ int main(void) {
     printf("%d %d\\n", n, __aarch64_have_lse_atomics);
 }
 """
+# A name of the large-file interfaces that musl 1.2.4 took away.
+LFS64 = """
+#define _GNU_SOURCE
+#include <unistd.h>
+int main(void) { return lseek64(-1, 0, SEEK_SET) != -1; }
+"""
+ALLOCATE = """
+#include <cstdio>
+#include <memory>
+#include <thread>
+#include <vector>
+int main() {
+    std::vector<std::thread> threads;
+    long sum[4] = {};
+    for (long &one : sum)
+        threads.emplace_back([&one] {
+            for (int i = 0; i < 10000; i++) one += *std::make_unique<long>(1);
+        });
+    for (auto &one : threads) one.join();
+    std::printf("%ld\\n", sum[0] + sum[1] + sum[2] + sum[3]);
+}
+"""
 FIRST = "arm64-musl"
 EVERY = {
     "amd64-musl": "c++,gccgo,fortran",
@@ -88,11 +110,9 @@ def built(target: str, languages: str, *words: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def user_of(
-    toolman: Runner, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str, str], User]:
-    def find(target: str, languages: str) -> User:
-        return User(toolman, built(target, languages), tmp_path_factory.mktemp("work"))
+def user_of(toolman: Runner, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., User]:
+    def find(target: str, languages: str, *words: str) -> User:
+        return User(toolman, built(target, languages, *words), tmp_path_factory.mktemp("work"))
 
     return find
 
@@ -242,9 +262,7 @@ def test_packed_it_is_as_small_as_promised(user: User) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", EVERY)
-def test_every_target_runs_what_it_compiles(
-    user_of: Callable[[str, str], User], target: str
-) -> None:
+def test_every_target_runs_what_it_compiles(user_of: Callable[..., User], target: str) -> None:
     languages = EVERY[target]
     user = user_of(target, languages)
     static_pie = (("-static-pie",), ("-O2", "-static-pie"))
@@ -261,6 +279,34 @@ def test_every_target_runs_what_it_compiles(
             text = FORTRAN.replace("KIND", "8" if target.startswith("armv7") else "16")
             program = user.compile(target, *flags, source=text, tool="gfortran")
             assert user.run(target, program).strip() == "fortran"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["gcc-15-musl", "gcc-16-musl", "gcc-14-musl-1.2.3"])
+def test_other_recipes_run_what_they_compile(user_of: Callable[..., User], recipe: str) -> None:
+    user = user_of(FIRST, "c++", "--recipe", recipe)
+    for flags in (("-static",), (), ("-static-pie",), ("-O2", "-flto", "-static")):
+        assert user.run(FIRST, user.compile(FIRST, "-pthread", *flags)) == "hello 100\n"
+        program = user.compile(FIRST, "-pthread", *flags, source=CXX, tool="g++")
+        assert user.run(FIRST, program) == "42 caught\n"
+    version = subprocess.run(
+        [user.tool("gcc", FIRST), "-dumpversion"], capture_output=True, text=True, check=True
+    ).stdout
+    assert recipe.startswith(f"gcc-{version.partition('.')[0]}-")
+    if recipe.endswith("1.2.3"):
+        assert user.run(FIRST, user.compile(FIRST, "-static", source=LFS64)) == ""
+
+
+@pytest.mark.slow
+def test_mimalloc_is_the_allocator_of_static_programs(user_of: Callable[..., User]) -> None:
+    user = user_of(FIRST, "c++", "--malloc", "mimalloc")
+    for flags in (("-static",), ("-static-pie",), ("-O2", "-flto", "-static"), ()):
+        program = user.compile(FIRST, "-O2", "-pthread", *flags, source=ALLOCATE, tool="g++")
+        assert user.run(FIRST, program) == "40000\n"
+        names = subprocess.run(
+            [user.tool("nm", FIRST), program], capture_output=True, text=True, check=True
+        ).stdout
+        assert ("mi_malloc" in names) == bool(flags)
 
 
 @pytest.mark.slow
