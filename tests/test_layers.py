@@ -13,10 +13,12 @@ PACKAGE = Path(__file__).parents[1] / "toolman"
 LAYERS = (
     ("errors", "checkpoint", "digest", "report", "schema"),
     ("target", "shell"),
-    ("pin", "partial", "web"),
+    ("blob", "pin", "partial", "web"),
     ("fetch",),
     ("request", "recipe", "elf", "host", "run", "archive"),
     ("paths", "toolchain", "kernel"),
+    ("sbom",),
+    ("provenance",),
     ("store",),
     ("metadata",),
     ("index", "signing"),
