@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from toolman import archive
+from toolman import archive, web
 from toolman.errors import IntegrityError
 from toolman.recipe import load_recipe, recipes, shipped
 
@@ -194,12 +194,13 @@ def _pin(one: Component, recipe: Recipe | None) -> Pin | None:
 
 
 def _where(pin: Pin) -> Values:
-    """Where a source is to be had."""
+    """Where a source is to be had; a user's own URL may hold a password, which stays here."""
     if pin.urls:
-        query = f"checksum=sha256:{pin.sha256}&download_url={quote(pin.urls[0], safe=':/')}"
+        url = web.shown(pin.urls[0])
+        query = f"checksum=sha256:{pin.sha256}&download_url={quote(url, safe=':/')}"
         purl = f"pkg:generic/{_word(pin.component)}@{_word(pin.release)}?{query}"
         return {
-            "downloadLocation": pin.urls[0],
+            "downloadLocation": url,
             "primaryPackagePurpose": "SOURCE",
             "externalRefs": [_purl(purl)],
         }
