@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "toolman"
 LAYERS = (
     ("errors", "checkpoint", "digest", "report", "schema"),
     ("target", "shell"),
-    ("blob", "pin", "partial", "untar", "web"),
+    ("blob", "pin", "partial", "syncing", "untar", "web"),
     ("fetch",),
     ("request", "recipe", "elf", "host", "run", "archive"),
     ("paths", "toolchain", "kernel"),

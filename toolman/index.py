@@ -34,7 +34,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from toolman import blob, fetch, store, toolchain, web
+from toolman import blob, store, toolchain
 from toolman.errors import InputError, IntegrityError, NetworkError, ToolmanError
 
 if TYPE_CHECKING:
@@ -288,6 +288,8 @@ def url_of(text: str, directory: Path) -> str:
     if "://" not in text and (directory / text).is_dir():
         return (directory / text).resolve().as_uri()
     if not _URL.fullmatch(text):
+        from toolman import web
+
         raise InputError(
             f"{web.shown(text)!r} is no URL", hint="https://…, file:///… or a directory"
         )
@@ -304,6 +306,7 @@ def ago(seconds: float) -> str:
 
 def fetcher(url: str) -> Get:
     """What gives the files of the repository at `url` to `metadata.read`."""
+    from toolman import fetch  # as long as `metadata`
 
     def get(path: str, most: int) -> bytes | None:
         try:
@@ -342,7 +345,7 @@ def _locked(ctx: Context) -> Iterator[None]:
 
 def _ask(index: Index, ctx: Context) -> list[Archive]:
     """Ask, and remember what the first good URL says."""
-    from toolman import metadata  # a tenth of a second: kept off what does not ask
+    from toolman import metadata, web  # a tenth of a second: kept off what does not ask
 
     root = (index.directory / "root.json").read_bytes()
 
