@@ -79,14 +79,16 @@ def commands(bench: Bench) -> dict[str, Sequence[str | Path]]:
     }
 
 
-def pack(bench: Bench, place: Path) -> Path:
-    """The archive of what was built last."""
-    place.mkdir(parents=True, exist_ok=True)
-    environ = built.environment(bench)
-    built.compiler(bench)
-    rows.say(f"packing {_TARGET}")
-    rows.call([bench.launcher, "pack", "-q", "-o", place / "a.tar.zst", _TARGET], environ)
-    return place / "a.tar.zst"
+def pack(bench: Bench) -> Path:
+    """The archive of what was built last; packing takes minutes, so it is kept."""
+    gcc = built.compiler(bench)
+    place = bench.kept / "packed" / f"{gcc.resolve().parents[1].name}.tar.zst"
+    if not place.exists():
+        rows.say(f"packing {_TARGET}")
+        place.parent.mkdir(exist_ok=True)
+        command: list[str | Path] = [bench.launcher, "pack", "-q", "-o", place, _TARGET]
+        rows.call(command, built.environment(bench))
+    return place
 
 
 def publish(bench: Bench, archive: Path, place: Path) -> Path:
@@ -113,7 +115,8 @@ def served(bench: Bench, repository: Path) -> Iterator[str]:
 @contextmanager
 def _published(bench: Bench) -> Iterator[Published]:
     place = bench.scratch / "published"
-    repository = publish(bench, pack(bench, place), place)
+    place.mkdir()
+    repository = publish(bench, pack(bench), place)
     blobs = sorted(repository.glob("blobs/sha256/*/*"), key=lambda path: path.stat().st_size)
     with served(bench, repository) as url:
         root = repository / "metadata/1.root.json"
