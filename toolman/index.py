@@ -1,6 +1,6 @@
 """Indexes: signed lists of the archives that a repository holds, and what is known of each.
 
-A repository, on any static server or in a directory:
+A repository, on any static server, in a directory, or in a registry (see `artifact`):
     metadata/                     who may sign, and what is current; see `metadata`
     targets/<sha256>.index.json   the index
     blobs/sha256/<two>/<sha256>   the archives, each named by its digest
@@ -33,7 +33,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from toolman import fetch, store, toolchain, web
+from toolman import artifact, fetch, registry, store, toolchain, web
 from toolman.errors import InputError, IntegrityError, NetworkError, ToolmanError
 
 if TYPE_CHECKING:
@@ -225,7 +225,14 @@ def last(index: Index) -> Catalogue | None:
 
 def blob_urls(index: Index, archive: Archive) -> tuple[str, ...]:
     """Where an archive may be had."""
-    return tuple(f"{url}/{blob_path(archive.sha256)}" for url in index.urls)
+    return tuple(blob_url(url, archive.sha256) for url in index.urls)
+
+
+def blob_url(url: str, sha256: str) -> str:
+    """Where an archive of the repository at `url` is."""
+    if registry.is_oci(url):
+        return registry.parse(url).blob(sha256)
+    return f"{url}/{blob_path(sha256)}"
 
 
 def blob_path(sha256: str) -> str:
@@ -278,9 +285,11 @@ def url_of(text: str, directory: Path) -> str:
     """
     if "://" not in text and (directory / text).is_dir():
         return (directory / text).resolve().as_uri()
-    if not _URL.fullmatch(text):
+    if registry.is_oci(text):
+        registry.parse(text.rstrip("/"))
+    elif not _URL.fullmatch(text):
         raise InputError(
-            f"{web.shown(text)!r} is no URL", hint="https://…, file:///… or a directory"
+            f"{web.shown(text)!r} is no URL", hint="https://…, oci://…, file:///… or a directory"
         )
     return text.rstrip("/")
 
@@ -293,19 +302,25 @@ def ago(seconds: float) -> str:
     return f"{seconds:.0f} seconds"
 
 
-def fetcher(url: str) -> Get:
-    """What gives the files of the repository at `url` to `metadata.read`."""
+@contextmanager
+def fetcher(url: str) -> Iterator[Get]:
+    """What gives the files of the repository at `url` to `metadata.read`.
 
-    def get(path: str, most: int) -> bytes | None:
-        try:
-            return fetch.content(f"{url}/{path}", most)
-        except NetworkError as error:
-            # Object stores answer 403 where nobody may list what there is.
-            if error.status in (403, 404):
-                return None
-            raise
+    Raises:
+        NetworkError, IntegrityError: a registry has no repository under that name.
+    """
+    with fetch.contents() as content:
 
-    return get
+        def get(path: str, most: int) -> bytes | None:
+            try:
+                return content(f"{url}/{path}", most)
+            except NetworkError as error:
+                # Object stores answer 403 where nobody may list what there is.
+                if error.status in (403, 404):
+                    return None
+                raise
+
+        yield artifact.Repository(url, content).get if registry.is_oci(url) else get
 
 
 def _read(place: Path) -> Index | None:
@@ -338,7 +353,8 @@ def _ask(index: Index, ctx: Context) -> list[Archive]:
     root = (index.directory / "root.json").read_bytes()
 
     def ask(url: str) -> tuple[bytes, list[Archive]]:
-        content = metadata.read(index.directory / "metadata", root, fetcher(url))
+        with fetcher(url) as get:
+            content = metadata.read(index.directory / "metadata", root, get)
         return content, parse(content)
 
     content, found = web.first_good(index.urls, ask, f"index {index.name}, ", ctx.reporter.step)

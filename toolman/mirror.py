@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from toolman.index import Archive
-    from toolman.metadata import Files
+    from toolman.metadata import Files, Get
 
 
 def read(
@@ -56,7 +56,7 @@ def download(
     wanted = [
         fetch.Download(
             name=f"{one.about.name} for {one.about.host} ({one.sha256[:12]})",
-            urls=tuple(f"{url}/{index.blob_path(one.sha256)}" for url in urls),
+            urls=tuple(index.blob_url(url, one.sha256) for url in urls),
             sha256=one.sha256,
             size=one.size,
             path=into / index.blob_path(one.sha256),
@@ -79,8 +79,12 @@ def finish(held: Sequence[Archive], files: Files, into: Path, *, delete: bool = 
 
 
 def _read(url: str, root: bytes, into: Path) -> tuple[list[Archive], Files]:
+    with index.fetcher(url) as get:
+        return _read_by(get, root, into)
+
+
+def _read_by(get: Get, root: bytes, into: Path) -> tuple[list[Archive], Files]:
     seen: Files = {}
-    get = index.fetcher(url)
 
     def remember(path: str, most: int) -> bytes | None:
         found: bytes | None = get(path, most)
