@@ -20,7 +20,7 @@ import tools
 import zstandard
 from conftest import CHECKOUT
 
-from toolman import archive
+from toolman import archive, sbom, toolchain
 from toolman.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
@@ -115,6 +115,22 @@ def test_equal_trees_are_equal_bytes(tmp_path: Path) -> None:
     assert packed(tmp_path / "copy", tmp_path / "three.tar.zst") == first
     (other / "bin-2").chmod(0o700)
     assert packed(other, tmp_path / "four.tar.zst") != first
+
+
+def test_files_can_be_added_and_replaced(tmp_path: Path) -> None:
+    root = made(tmp_path / "tree")
+    added = {"bin-2": b"other", "zlib": b"new"}
+    tree = archive.Tree(root=root, top="t", first="toolchain.json", added=added)
+    done = archive.pack(tree, tmp_path / "a", lambda _: None)
+    (tmp_path / "out").mkdir()
+    archive.unpack(tmp_path / "a", tmp_path / "out")
+    expected = {name: (text, False, name) for name, text in added.items()}
+    assert seen(tmp_path / "out") == {**seen(root), **expected}
+    assert done.unpacked == archive.size(tmp_path / "out")
+    assert archive.member(tmp_path / "a", "zlib") == b"new"
+    assert archive.member(tmp_path / "a", "zlib2") is None
+    with pytest.raises(IntegrityError, match="bin is no description"):
+        archive.member(tmp_path / "a", "bin")
 
 
 def test_nothing_of_this_machine_goes_in(tmp_path: Path) -> None:
@@ -284,9 +300,13 @@ def test_a_real_toolchain_works_where_it_is_unpacked(
 
     (tmp_path / "moved here").mkdir()
     archive.unpack(file, tmp_path / "moved here")
-    tree = Path(about["path"])
-    assert seen(tmp_path / "moved here") == seen(tree)
-    size = sum(len(one[0]) for one in seen(tree).values() if isinstance(one, tuple))
+    tree, unpacked = Path(about["path"]), seen(tmp_path / "moved here")
+    # One that an older toolman installed has none, but its archive does.
+    found = toolchain.read(tree)
+    assert found
+    document = {sbom.FILE: (sbom.of(found), False, sbom.FILE)}
+    assert unpacked == {**seen(tree), **document}
+    size = sum(len(one[0]) for one in unpacked.values() if isinstance(one, tuple))
     assert said["unpacked"] == size
     gcc = json.loads((tmp_path / "moved here/toolchain.json").read_text())["tools"]["gcc"]
     (tmp_path / "a.c").write_text(HELLO)
@@ -309,7 +329,7 @@ def test_the_output_names_file_sizes_and_digest(
     done = toolman("pack", "linux/arm64", "--level", "1", "-o", "a", env=env, cwd=tmp_path)
     assert done.code == 0, done.err
     rows = dict(line.split(maxsplit=1) for line in done.out.splitlines())
-    assert rows.keys() == {"file", "packed", "unpacked", "sha256"}
+    assert rows.keys() == {"file", "packed", "unpacked", "sha256", "provenance"}
     assert rows["file"] == str(tmp_path / "a")
     assert len(rows["sha256"]) == 64
     assert {one.mtime for one in members(tmp_path / "a")} == {1700000000}

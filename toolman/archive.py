@@ -16,7 +16,7 @@ import posixpath
 import stat
 import tarfile
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
 import zstandard
@@ -25,7 +25,7 @@ from toolman.digest import sha256
 from toolman.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 LEVEL = 19
@@ -34,7 +34,7 @@ LEVELS = range(1, 23)
 _WINDOW = 27  # log2: what every zstd reads without being told; holds most of a compiler
 _BLOCK = 1 << 12  # bytes at a time to decompress; at most 128 MB come of them
 _RECORD = tarfile.RECORDSIZE
-_FIRST_MAX = 16 << 20  # bytes; a description is some kilobytes
+_SMALL = 16 << 20  # bytes; a description is some kilobytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +57,8 @@ class Tree:
     top: str
     first: str
     """A file in `root`."""
+    added: Mapping[str, bytes] = field(default_factory=dict)
+    """Files to pack beside those of `root`, or in their place."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +109,19 @@ def first(archive: Path) -> tuple[str, bytes]:
         return member.name, _content(tar, member)
 
 
+def member(archive: Path, name: str) -> bytes | None:
+    """What the small file `name`, below the top directory, holds; None if there is none.
+
+    Raises:
+        IntegrityError: it is no archive that `pack` has made.
+    """
+    with _opened(archive) as (tar, _):
+        for one in tar:
+            if one.name.partition("/")[2] == name:
+                return _content(tar, one)
+    return None
+
+
 def unpack(archive: Path, into: Path, limits: Limits | None = None) -> None:
     """Unpack into the empty directory `into`, without the archive's top directory.
 
@@ -133,19 +148,32 @@ class _Packer:
         self._seen: dict[tuple[int, int], str] = {}  # by inode: the first name of the file
 
     def write(self, stream: BinaryIO) -> None:
-        names = sorted(_names(self._tree.root), key=os.fsencode)
+        names = sorted({*_names(self._tree.root), *self._tree.added}, key=os.fsencode)
         names.remove(self._tree.first)
         with tarfile.open(
             fileobj=stream, mode="w|", format=tarfile.GNU_FORMAT, encoding="utf-8"
         ) as tar:
             for name in (self._tree.first, "", *names):
-                self._add(tar, name)
+                if name in self._tree.added:
+                    self._add_text(tar, name, self._tree.added[name])
+                else:
+                    self._add(tar, name)
+
+    def _member(self, name: str) -> tarfile.TarInfo:
+        member = tarfile.TarInfo(posixpath.join(self._tree.top, name).rstrip("/"))
+        member.mtime = self._mtime
+        return member
+
+    def _add_text(self, tar: tarfile.TarFile, name: str, text: bytes) -> None:
+        member = self._member(name)
+        member.size = len(text)
+        tar.addfile(member, io.BytesIO(text))
+        self.unpacked += len(text)
 
     def _add(self, tar: tarfile.TarFile, name: str) -> None:
         path = self._tree.root / name
         about = os.lstat(path)
-        member = tarfile.TarInfo(posixpath.join(self._tree.top, name).rstrip("/"))
-        member.mtime = self._mtime
+        member = self._member(name)
         member.mode = 0o755 if about.st_mode & 0o100 else 0o644
         if stat.S_ISDIR(about.st_mode):
             member.type, member.mode = tarfile.DIRTYPE, 0o755
@@ -323,7 +351,8 @@ def _opened(archive: Path) -> Iterator[tuple[tarfile.TarFile, _Frame]]:
 
 
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    _require(member.isreg() and member.size <= _FIRST_MAX, "its first member is no description")
+    good = member.isreg() and member.size <= _SMALL
+    _require(good, f"{member.name} is no description")
     stream = tar.extractfile(member)
     assert stream
     return stream.read()

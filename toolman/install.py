@@ -166,7 +166,7 @@ def _recipe_again(found: Toolchain) -> str | None:
 
 def _make(request: Request, ctx: Context, origin: str | None, work: Path) -> Toolchain:
     # A tenth of a second to import: kept off the path of what is installed already.
-    from toolman import smoke
+    from toolman import sbom, smoke
 
     name, chosen = _plan(request, ctx, origin)
     store.check_space(chosen.space(ctx))
@@ -178,6 +178,7 @@ def _make(request: Request, ctx: Context, origin: str | None, work: Path) -> Too
     checkpoint("before-smoke")
     smoke.test(toolchain.Toolchain(path=tree, about=about), work)
     toolchain.write(tree, about)
+    sbom.write(tree, about, request.recipe)
     place = ctx.store.add(tree, about.entry)
     _origin(name).clean(about, ctx)
     return toolchain.Toolchain(path=place, about=about)

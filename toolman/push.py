@@ -11,17 +11,29 @@ from __future__ import annotations
 import re
 import tempfile
 from dataclasses import dataclass
+from hashlib import sha256 as hashed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolman import artifact, fetch, index, metadata, mirror, registry, target
+from toolman import (
+    artifact,
+    fetch,
+    index,
+    metadata,
+    mirror,
+    provenance,
+    registry,
+    sbom,
+    target,
+)
 from toolman.checkpoint import checkpoint
 from toolman.digest import sha256
 from toolman.errors import InputError, IntegrityError, NetworkError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from toolman.blob import Blob
     from toolman.index import Archive
     from toolman.metadata import Files
     from toolman.upload import Upload
@@ -45,7 +57,7 @@ class Content:
     archives: Sequence[Archive]
     files: Files
 
-    def path(self, one: Archive) -> Path:
+    def path(self, one: Archive | Blob) -> Path:
         return self.directory / index.blob_path(one.sha256)
 
 
@@ -82,11 +94,9 @@ def push(
     content: Content,
     lacking: Sequence[Archive],
     upload: Upload,
-    attached: Callable[[Path], Mapping[str, bytes]],
     advance: Callable[[int], object],
 ) -> None:
-    """Send what is missing. `attached` gives what is to refer to an archive, by media type;
-    `advance` is told the bytes of archives as they go.
+    """Send what is missing; `advance` is told the bytes of archives as they go.
 
     Raises:
         NetworkError: the registry refuses something, or cannot be reached.
@@ -98,11 +108,7 @@ def push(
     checkpoint("before-manifests")
     tags: dict[str, list[dict[str, Any]]] = {}
     for one in content.archives:
-        row = upload.manifest(registry.MANIFEST, _manifest(one))
-        for kind, data in attached(content.path(one)).items():
-            upload.refer(row, kind, data)
-        more = {"platform": _platform(one), "artifactType": _KIND}
-        tags.setdefault(_tag(one), []).append({**row, **more})
+        tags.setdefault(_tag(one), []).append(_archive(one, content, upload))
     checkpoint("before-tags")
     for tag, rows in tags.items():
         upload.tag(tag, registry.INDEX, artifact.image_index(rows))
@@ -133,10 +139,37 @@ def _read_present(url: str, root: bytes, into: Path) -> bool:
     return True
 
 
-def _send(one: Archive, path: Path, upload: Upload, advance: Callable[[int], object]) -> None:
-    if not path.is_file() or sha256(path) != one.sha256:
+def _archive(one: Archive, content: Content, upload: Upload) -> dict[str, Any]:
+    """Send the artifact of an archive; its row in an image index."""
+    data = _manifest(one)
+    row = artifact.descriptor(registry.MANIFEST, hashed(data).hexdigest(), len(data))
+    if not upload.has_manifest(row["digest"]):
+        # What refers to it goes first: if it is there, all of that is.
+        for kind, attached in _attached(one, content):
+            upload.refer(row, kind, attached)
+        upload.manifest(registry.MANIFEST, data)
+    return {**row, "platform": _platform(one), "artifactType": _KIND}
+
+
+def _attached(one: Archive, content: Content) -> Iterator[tuple[str, bytes]]:
+    """What refers to an archive: what it is made of, and how it was made."""
+    document = sbom.of_archive(content.path(one))
+    if document is not None:
+        yield sbom.MEDIA_TYPE, document
+    if one.provenance:
+        path = content.path(one.provenance)
+        _check(path, one.provenance)
+        yield provenance.MEDIA_TYPE, path.read_bytes()
+
+
+def _check(path: Path, blob: Archive | Blob) -> None:
+    if not path.is_file() or sha256(path) != blob.sha256:
         hint = "take it from a copy, or add the archive again"
         raise IntegrityError(f"{path} is not what the index says", hint=hint)
+
+
+def _send(one: Archive, path: Path, upload: Upload, advance: Callable[[int], object]) -> None:
+    _check(path, one)
     told = 0
 
     def tell(size: int) -> None:

@@ -52,12 +52,13 @@ class Upload:
         if not self.has(sha256):
             self.blob(sha256, len(data), lambda start, end: [data[start:end]])
 
-    def manifest(self, kind: str, data: bytes) -> dict[str, Any]:
-        """Send a manifest, unless it is there; how others speak of it."""
-        row = artifact.descriptor(kind, hashed(data).hexdigest(), len(data))
-        if self._head(f"manifests/{row['digest']}") is None:
-            self._put(row["digest"], kind, data)
-        return row
+    def has_manifest(self, digest: str) -> bool:
+        """Whether the manifest `sha256:…` is there."""
+        return self._head(f"manifests/{digest}") is not None
+
+    def manifest(self, kind: str, data: bytes) -> Reply:
+        """Send a manifest, which is then known by its digest."""
+        return self._put(f"sha256:{hashed(data).hexdigest()}", kind, data)
 
     def tag(self, tag: str, kind: str, data: bytes) -> None:
         """Make a manifest what `tag` means."""
@@ -73,7 +74,7 @@ class Upload:
         row = artifact.descriptor(
             registry.MANIFEST, hashed(manifest).hexdigest(), len(manifest), artifactType=kind
         )
-        reply = self._put(row["digest"], registry.MANIFEST, manifest)
+        reply = self.manifest(registry.MANIFEST, manifest)
         if "OCI-Subject" not in reply.headers:
             # The registry does not know of it: the specification has a tag for that.
             self._list(subject["digest"].replace(":", "-"), row)

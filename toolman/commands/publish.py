@@ -153,7 +153,7 @@ def _push(args: argparse.Namespace, ctx: Context) -> None:
         lacking = push.missing(content, upload)
         size = sum(one.size for one in lacking)
         with ctx.reporter.bar(f"pushing {output.archives(len(lacking))}", size) as advance:
-            push.push(content, lacking, upload, lambda _: {}, advance)
+            push.push(content, lacking, upload, advance)
     held = content.archives
     if args.json:
         output.print_json({**_values(held), "pushed": len(lacking), "bytes": size})
