@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+import ssl
 import threading
 import urllib.parse
 from contextlib import contextmanager
@@ -15,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     Reply = Callable[["Handler"], bool]
 
 USER, PASSWORD = "me", "hush"
 TOKEN = "secret-token"
+INDEX = "application/vnd.oci.image.index.v1+json"
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,10 @@ class Asked:
     @property
     def authorization(self) -> str | None:
         return self.headers.get("Authorization")
+
+    @property
+    def range(self) -> str | None:
+        return self.headers.get("Range")
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -223,42 +230,51 @@ class Handler(BaseHTTPRequestHandler):
             self.say(200, content)
 
 
-INDEX = "application/vnd.oci.image.index.v1+json"
-
-
 class Registry(ThreadingHTTPServer):
     """A registry that one can look into."""
 
     daemon_threads = True
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, address: str = "127.0.0.1", certificate: Path | None = None) -> None:
+        super().__init__((address, 0), Handler)
         self.state = State()
+        self.scheme = "https" if certificate else "http"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.socket = context.wrap_socket(self.socket, server_side=True)
         self.seen: list[Asked] = []
         self.guard = threading.Lock()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        return f"{self.scheme}://{self.host}"
 
     @property
     def host(self) -> str:
-        return f"127.0.0.1:{self.server_address[1]}"
+        return f"{self.server_address[0]}:{self.server_address[1]}"
 
     @property
     def oci(self) -> str:
         return f"oci://{self.host}/team/toolchains"
 
-    def paths(self, method: str = "") -> list[str]:
-        return [one.path for one in self.seen if one.method.startswith(method)]
+    def add(self, content: bytes) -> str:
+        """Hold a blob; its URL."""
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        self.state.blobs[digest] = content
+        return f"{self.oci}@{digest}"
+
+    def asked(self, pattern: str) -> list[Asked]:
+        """The requests whose `METHOD path` matches."""
+        return [one for one in self.seen if re.search(pattern, str(one))]
 
     def handle_error(self, *_: object) -> None:
         pass  # clients break off
 
 
 @contextmanager
-def registry() -> Iterator[Registry]:
-    with Registry() as server:
+def registry(address: str = "127.0.0.1", certificate: Path | None = None) -> Iterator[Registry]:
+    with Registry(address, certificate) as server:
         thread = threading.Thread(target=server.serve_forever, args=[0.05], daemon=True)
         thread.start()
         try:

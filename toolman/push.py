@@ -200,6 +200,9 @@ def _manifest(one: Archive) -> bytes:
         "toolman.host": about.host,
         "toolman.target": about.target.name,
     }
+    if one.provenance:
+        # So that it is another manifest, to which it is attached.
+        said["toolman.provenance"] = f"sha256:{one.provenance.sha256}"
     return artifact.manifest(_KIND, [layer], annotations=said)
 
 
