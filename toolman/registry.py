@@ -89,7 +89,8 @@ class Reference:
 
     @property
     def _url(self) -> str:
-        return f"oci{'+http' if self.plain else ''}://{self.host}/{self.name}"
+        said = self.plain and not _is_local(self.host)
+        return f"oci{'+http' if said else ''}://{self.host}/{self.name}"
 
 
 def is_oci(url: str) -> bool:
@@ -111,8 +112,8 @@ def parse(url: str) -> Reference:
     plain, host, name, tag, sha256 = found.groups(default="")
     if host in credentials.HUB_NAMES:
         host, name = credentials.HUB, name if "/" in name else f"library/{name}"
-    local = re.sub(r":\d+$", "", host) in _LOCAL
-    return Reference(host=host, name=name, tag=tag, sha256=sha256, plain=bool(plain) or local)
+    without_tls = bool(plain) or _is_local(host)
+    return Reference(host=host, name=name, tag=tag, sha256=sha256, plain=without_tls)
 
 
 def challenges(text: str) -> dict[str, dict[str, str]]:
@@ -313,6 +314,10 @@ def location(at: Reference, url: str, reply: Reply) -> str:
     if not said or scheme not in _schemes(at):
         raise web.Failure(f"sends uploads to {web.shown(said)[:200]!r}")
     return found
+
+
+def _is_local(host: str) -> bool:
+    return re.sub(r":\d+$", "", host) in _LOCAL
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_numbers(one, None, None)
     one = output.add_action(actions, "push", "copy a repository into an OCI registry")
     one.add_argument("directory", type=Path, metavar="DIR", help="the repository")
-    one.add_argument("url", help="where to: oci://registry.example.org/team/toolchains")
+    one.add_argument("url", metavar="URL", help="where: oci://registry.example.org/team/toolchains")
     output.add_json(one)
     one = output.add_action(actions, "list", "show archives and expiry")
     one.add_argument("directory", type=Path, metavar="DIR", help="the repository")
@@ -146,7 +146,8 @@ def _push(args: argparse.Namespace, ctx: Context) -> None:
 
     at = registry.parse(args.url)
     if at.tag or at.sha256:
-        raise InputError(f"{args.url} is not a whole repository", hint="leave out the tag")
+        hint = "leave out what follows its name"
+        raise InputError(f"{args.url} is no repository in a registry", hint=hint)
     with registry.Session() as session:
         upload = Upload(at, session)
         content = push.read(args.directory, args.url, ctx.reporter.step)
@@ -158,7 +159,7 @@ def _push(args: argparse.Namespace, ctx: Context) -> None:
     if args.json:
         output.print_json({**_values(held), "pushed": len(lacking), "bytes": size})
     else:
-        said = f"{args.url} holds {output.archives(len(held))}, {len(lacking)} of them new"
+        said = f"{args.url} holds {output.archives(len(held))}, {len(lacking)} new"
         ctx.reporter.step(said)
 
 
