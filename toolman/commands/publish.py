@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from toolman.metadata import State
     from toolman.signing import Lifetimes
 
-SUMMARY = "make, sign and keep a repository of packed toolchains, for any static server"
+SUMMARY = "make, sign and keep a repository of packed toolchains, for any server or registry"
 EXAMPLES = """\
   toolman publish init www/toolchains --keys ~/keys
   toolman publish add www/toolchains dist/*.tar.zst --keys ~/keys
