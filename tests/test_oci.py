@@ -369,7 +369,7 @@ def test_who_is_busy_is_asked_again(reg: Registry, up: Upload, code: int) -> Non
 
 
 def test_what_is_refused_is_the_registrys_fault(reg: Registry, up: Upload) -> None:
-    with pytest.raises(NetworkError, match=f"{reg.host}: 400") as caught:
+    with pytest.raises(NetworkError, match=f"{reg.host}: 400 Bad Request DIGEST_INVALID") as caught:
         up.blob("0" * 64, len(CONTENT), lambda start, end: [CONTENT[start:end]])
     assert caught.value.exit_code == 3
     reg.state.rules["POST"] = lambda handler: handler.say(200)
@@ -450,6 +450,22 @@ def test_bytes_are_attached_to_a_manifest(reg: Registry, up: Upload, known: bool
         assert len(said(reg, fallback)["manifests"]) == 2
 
 
+@pytest.mark.parametrize(
+    "rows", [[{"digest": "sha256:x", "artifactType": "of/others"}], [7, None], "no list", None]
+)
+def test_what_others_have_attached_stays(reg: Registry, up: Upload, rows: Any) -> None:
+    reg.state.referrers = False
+    subject = row(artifact.manifest("a/b", []))
+    tag = subject["digest"].replace(":", "-")
+    there = {"schemaVersion": 2, "mediaType": registry.INDEX, "manifests": rows}
+    reg.state.manifests[tag] = registry.INDEX, json.dumps(there).encode()
+    reg.state.manifests["sha256:x"] = registry.MANIFEST, b"{}"
+    up.small(artifact.EMPTY)
+    up.refer(subject, "x/y", b"one")
+    found = [one["artifactType"] for one in said(reg, tag)["manifests"]]
+    assert found == [*(["of/others"] if rows and isinstance(rows[0], dict) else []), "x/y"]
+
+
 def test_an_archive_comes_with_sbom_and_provenance(
     toolman: Runner, reg: Registry, home: Path, tmp_path: Path
 ) -> None:
@@ -485,7 +501,7 @@ def test_an_archive_comes_with_sbom_and_provenance(
         (("none", "oci://127.0.0.1:1/a"), "is no repository"),
         (("corp/repo", "oci://127.0.0.1:1"), "names nothing in a registry"),
         (("corp/repo", "https://example.org/a"), "names nothing in a registry"),
-        (("corp/repo", "oci://127.0.0.1:1/a:tag"), "is no repository in a registry"),
+        (("corp/repo", "oci://127.0.0.1:1/a:tag"), "is in a repository, and none itself"),
         (("corp/repo",), "required: URL"),
         (("corp/repo", "oci://127.0.0.1:1/a", "--keys", "x"), "unrecognized arguments"),
     ],
@@ -517,6 +533,15 @@ def test_the_command_says_what_was_new(
     done = toolman(*words, "--json", env=env)
     found = json.loads(done.out)
     assert (found["pushed"], found["bytes"], len(found["archives"])) == (0, 0, 1)
+
+
+def test_a_copy_is_no_registry(toolman: Runner, corp: Repository, tmp_path: Path) -> None:
+    root = corp.path("metadata/1.root.json")
+    words = ("mirror", "sync", corp.directory, "oci://127.0.0.1:1/a", "--root", root)
+    done = toolman(*words, env={"TOOLMAN_HOME": str(tmp_path / "home")}, cwd=tmp_path)
+    assert done.code == 2
+    assert done.err.startswith("error: a copy is made in a directory\nhint: into a registry")
+    assert not list(tmp_path.glob("oci*"))
 
 
 def test_an_index_that_is_none(

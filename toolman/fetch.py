@@ -121,8 +121,8 @@ def contents() -> Iterator[Callable[[str, int], bytes]]:
         yield get
 
 
-def patiently(call: Callable[[], _T]) -> _T:
-    """What `call` gives; it is called again if that may help. Somebody waits meanwhile.
+def patiently(call: Callable[[], _T], most: float = _LONGEST_PAUSE) -> _T:
+    """What `call` gives; it is called again if that may help, after `most` seconds at most.
 
     Raises:
         web.Failure: its last one.
@@ -132,7 +132,7 @@ def patiently(call: Callable[[], _T]) -> _T:
         try:
             return call()
         except web.Again as error:
-            if tries == _RETRIES_SMALL or error.pause > _LONGEST_PAUSE:
+            if tries == _RETRIES_SMALL or error.pause > most:
                 raise
             time.sleep(_pause(error, tries))
             tries += 1

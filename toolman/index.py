@@ -294,7 +294,7 @@ def url_of(text: str, directory: Path) -> str:
     if "://" not in text and (directory / text).is_dir():
         return (directory / text).resolve().as_uri()
     if registry.is_oci(text):
-        registry.parse(text.rstrip("/"))
+        registry.repository(text.rstrip("/"))
     elif not _URL.fullmatch(text):
         raise InputError(
             f"{web.shown(text)!r} is no URL", hint="https://…, oci://…, file:///… or a directory"

@@ -110,10 +110,23 @@ def parse(url: str) -> Reference:
             hint = "passwords are taken from `docker login` or `podman login`"
         raise InputError(f"{web.shown(url)!r} names nothing in a registry", hint=hint)
     plain, host, name, tag, sha256 = found.groups(default="")
+    host = host.lower()
     if host in credentials.HUB_NAMES:
         host, name = credentials.HUB, name if "/" in name else f"library/{name}"
     without_tls = bool(plain) or _is_local(host)
     return Reference(host=host, name=name, tag=tag, sha256=sha256, plain=without_tls)
+
+
+def repository(url: str) -> Reference:
+    """The repository that a URL names.
+
+    Raises:
+        InputError: it names none, or a thing in one.
+    """
+    found = parse(url)
+    if found.tag or found.sha256:
+        raise InputError(f"{url} is in a repository, and none itself", hint="leave out its end")
+    return found
 
 
 def challenges(text: str) -> dict[str, dict[str, str]]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _CHUNK = 32 << 20  # bytes of a piece, where a whole upload is refused for its size
+_PATIENCE = 60.0  # seconds that a registry may ask for: who pushes has time
 _MANIFESTS = {"Accept": f"{registry.MANIFEST}, {registry.INDEX}"}
 _BYTES = {"Content-Type": "application/octet-stream"}
 _FOUND, _CREATED, _ACCEPTED, _NOT_FOUND, _TOO_LARGE = 200, 201, 202, 404, 413
@@ -92,7 +93,8 @@ class Upload:
                 return web.bounded(answer, url, registry.MOST)
 
         found = self._unless_absent(once)
-        return [] if found is None else json.loads(found).get("manifests", [])
+        rows = [] if found is None else json.loads(found).get("manifests")
+        return [one for one in rows if isinstance(one, dict)] if isinstance(rows, list) else []
 
     def _head(self, path: str) -> str | None:
         """The digest of what is there, as far as the registry tells it; None if there is
@@ -167,7 +169,7 @@ class Upload:
 
     def _patiently(self, once: Callable[[], _T]) -> _T:
         try:
-            return fetch.patiently(once)
+            return fetch.patiently(once, _PATIENCE)
         except web.Failure as error:
             raise NetworkError(f"{self._at.host}: {error}", status=error.status) from error
 

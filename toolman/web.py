@@ -13,7 +13,7 @@ import re
 import stat
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -42,6 +42,7 @@ _REASON = 80  # characters of what a server calls its status
 _REPLY_MOST = 1 << 20  # bytes of an answer that is no file
 _ERRNO = re.compile(r"\[Errno -?\d+\] ")
 _NAME = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d*)?")
+_CODE = re.compile(rb'"code"\s*:\s*"([A-Z_]{1,40})"')  # of a registry's errors
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 
 
@@ -69,9 +70,9 @@ class Answer:
     """Who answered, with all who redirected."""
     framed: bool
     """Whether its end is told from a broken connection, without a length."""
-    headers: Mapping[str, str]
-    """By names in any case."""
     blocks: Iterator[bytes]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By names in any case; none of a file's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +187,7 @@ def send(
                 if len(body) > _REPLY_MOST:
                     raise Failure(f"answers with more than {_REPLY_MOST} bytes")
             if response.is_error:
-                raise _refusal(response)
+                raise _refusal(response, bytes(body))
             return Reply(status=response.status_code, headers=response.headers, body=bytes(body))
 
 
@@ -203,15 +204,7 @@ def local(url: str, span: Span | None = None) -> Iterator[Answer]:
         length = os.fstat(file.fileno()).st_size
         hosts = frozenset({host(url)})
         blocks = _paced(_read(file))
-        yield Answer(
-            start=start,
-            length=length,
-            etag=None,
-            hosts=hosts,
-            framed=True,
-            headers={},
-            blocks=blocks,
-        )
+        yield Answer(start=start, length=length, etag=None, hosts=hosts, framed=True, blocks=blocks)
 
 
 def bounded(answer: Answer, url: str, most: int) -> bytes:
@@ -339,9 +332,10 @@ def _total(response: httpx.Response, span: Span) -> int:
     return total
 
 
-def _refusal(response: httpx.Response) -> Failure:
+def _refusal(response: httpx.Response, body: bytes = b"") -> Failure:
     code = response.status_code
-    said = f"{code} {response.reason_phrase[:_REASON]}".strip()
+    reasons = [one.decode() for one in _CODE.findall(body)[:_FEW]]
+    said = " ".join([f"{code} {response.reason_phrase[:_REASON]}".strip(), *reasons])
     if code == httpx.codes.TOO_MANY_REQUESTS or code >= httpx.codes.INTERNAL_SERVER_ERROR:
         return Again(said, code, _retry_after(response.headers.get("Retry-After", "")))
     refusal = Failure(said, code)

@@ -144,10 +144,7 @@ def _push(args: argparse.Namespace, ctx: Context) -> None:
     from toolman import push, registry
     from toolman.upload import Upload
 
-    at = registry.parse(args.url)
-    if at.tag or at.sha256:
-        hint = "leave out what follows its name"
-        raise InputError(f"{args.url} is no repository in a registry", hint=hint)
+    at = registry.repository(args.url)
     with registry.Session() as session:
         upload = Upload(at, session)
         content = push.read(args.directory, args.url, ctx.reporter.step)
