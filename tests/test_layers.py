@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "toolman"
 LAYERS = (
     ("errors", "checkpoint", "digest", "report", "schema"),
     ("target", "shell", "run"),
-    ("blob", "pin", "partial", "web", "credentials"),
+    ("blob", "pin", "partial", "syncing", "untar", "web", "credentials"),
     ("registry",),
     ("fetch", "artifact"),
     ("remote",),

@@ -311,7 +311,6 @@ def test_what_came_in_an_archive_keeps_its_document_and_names_the_archive(
     tree = machine.install(replace(built(), origin="prebuilt"))
     document = sbom.document(built(SHIPPED), SHIPPED)
     (tree / sbom.FILE).write_bytes(document)
-    sbom.write(tree, of_packages(), None)
     machine.good("pack", "arm64-musl", "-o", "a")
     assert sbom.of_archive(machine.place / "a") == document
     values = judged_statement((machine.place / "a.provenance.json").read_bytes())

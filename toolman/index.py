@@ -34,7 +34,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from toolman import blob, registry, remote, store, toolchain, web
+from toolman import blob, store, toolchain
 from toolman.errors import InputError, IntegrityError, NetworkError, ToolmanError
 
 if TYPE_CHECKING:
@@ -238,6 +238,8 @@ def blob_urls(index: Index, wanted: Archive | Blob) -> tuple[str, ...]:
 
 def blob_url(url: str, sha256: str) -> str:
     """Where a blob of the repository at `url` is."""
+    from toolman import registry
+
     if registry.is_oci(url):
         return registry.parse(url).blob(sha256)
     return f"{url}/{blob_path(sha256)}"
@@ -293,6 +295,8 @@ def url_of(text: str, directory: Path) -> str:
     """
     if "://" not in text and (directory / text).is_dir():
         return (directory / text).resolve().as_uri()
+    from toolman import registry, web  # a tenth of a second: kept off what does not ask
+
     if registry.is_oci(text):
         registry.repository(text.rstrip("/"))
     elif not _URL.fullmatch(text):
@@ -335,7 +339,7 @@ def _locked(ctx: Context) -> Iterator[None]:
 
 def _ask(index: Index, ctx: Context) -> list[Archive]:
     """Ask, and remember what the first good URL says."""
-    from toolman import metadata  # a tenth of a second: kept off what does not ask
+    from toolman import metadata, remote, web
 
     root = (index.directory / "root.json").read_bytes()
 

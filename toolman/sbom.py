@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from toolman import archive, web
+from toolman import archive, toolchain, web
 from toolman.errors import IntegrityError
 from toolman.recipe import load_recipe, recipes, shipped
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     Values = dict[str, Any]
 
-FILE = "sbom.spdx.json"
+FILE = toolchain.SBOM
 MEDIA_TYPE = "application/spdx+json"
 ROOT = "SPDXRef-toolchain"
 
@@ -70,14 +70,12 @@ def document(about: Description, recipe: Recipe | None = None) -> bytes:
 
 
 def write(tree: Path, about: Description, recipe: str | None) -> None:
-    """Put the document at the head of `tree`, unless the archive that it came in had one.
+    """Put the document at the head of `tree`.
 
     `recipe` is the name or the file of the recipe that was asked for.
     """
-    place = tree / FILE
-    if not place.exists():
-        known = load_recipe(recipe) if recipe and about.recipe else _shipped(about)
-        place.write_bytes(document(about, known))
+    known = load_recipe(recipe) if recipe and about.recipe else _shipped(about)
+    (tree / FILE).write_bytes(document(about, known))
 
 
 def of(found: Toolchain, epoch: int = 0) -> bytes:
