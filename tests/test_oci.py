@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import certificates
 import pytest
 import registries
 from conftest import CHECKOUT
@@ -400,6 +401,20 @@ def test_an_upload_that_leads_elsewhere_gets_no_password(reg: Registry, up: Uplo
     (asked,) = reg.asked("PUT")
     assert asked.path == f"/elsewhere?x=y&digest=sha256:{DIGEST}"
     assert asked.authorization is None
+
+
+def test_an_upload_does_not_leave_tls(
+    reg: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = certificates.made(tmp_path, "127.0.0.2")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with registries.registry("127.0.0.2", certificate) as secure, registry.Session() as session:
+        secure.state.rules["POST"] = lambda handler: handler.say(202, Location=f"{reg.url}/x")
+        with pytest.raises(NetworkError, match="without TLS; its proxy should"):
+            send(Upload(registry.parse(secure.oci), session))
+        secure.state.rules.clear()
+        send(Upload(registry.parse(secure.oci), session))
+    assert reg.seen == []
 
 
 def test_a_tag_is_moved_only_if_it_means_something_else(reg: Registry, up: Upload) -> None:

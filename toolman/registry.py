@@ -325,7 +325,8 @@ def location(at: Reference, url: str, reply: Reply) -> str:
     except ValueError:
         scheme = ""
     if not said or scheme not in _schemes(at):
-        raise web.Failure(f"sends uploads to {web.shown(said)[:200]!r}")
+        why = " without TLS; its proxy should set X-Forwarded-Proto" if scheme == "http" else ""
+        raise web.Failure(f"sends uploads to {web.shown(said)[:200]!r}{why}")
     return found
 
 
