@@ -90,9 +90,10 @@ def test_what_is_pushed_is_read_and_copied_as_from_any_server(
     held, files = mirror.read([reg.oci], corp.root, copy, ignored)
     mirror.download(mirror.missing(held, copy), [reg.oci], copy, ignored, ignored)
     mirror.finish(held, files, copy)
-    for path in corp.directory.rglob("*"):
-        if path.is_file() and "1." not in path.name:
-            assert (copy / path.relative_to(corp.directory)).read_bytes() == path.read_bytes()
+    copied = [path for path in copy.rglob("*") if path.is_file()]
+    assert copy / index.blob_path(one.sha256) in copied
+    for path in copied:
+        assert path.read_bytes() == corp.path(str(path.relative_to(copy))).read_bytes()
 
 
 def test_the_registry_holds_what_the_specification_calls_artifacts(
