@@ -1,6 +1,6 @@
 """Indexes: signed lists of the archives that a repository holds, and what is known of each.
 
-A repository, on any static server or in a directory:
+A repository, on any static server, in a directory, or in a registry (see `artifact`):
     metadata/                     who may sign, and what is current; see `metadata`
     targets/<sha256>.index.json   the index
     blobs/sha256/<two>/<sha256>   the archives, each named by its digest
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
     from toolman.blob import Blob
     from toolman.context import Context
-    from toolman.metadata import Get
     from toolman.toolchain import Description
 
 SCHEMA = 1
@@ -234,7 +233,16 @@ def last(index: Index) -> Catalogue | None:
 
 def blob_urls(index: Index, wanted: Archive | Blob) -> tuple[str, ...]:
     """Where a blob may be had."""
-    return tuple(f"{url}/{blob_path(wanted.sha256)}" for url in index.urls)
+    return tuple(blob_url(url, wanted.sha256) for url in index.urls)
+
+
+def blob_url(url: str, sha256: str) -> str:
+    """Where a blob of the repository at `url` is."""
+    from toolman import registry
+
+    if registry.is_oci(url):
+        return registry.parse(url).blob(sha256)
+    return f"{url}/{blob_path(sha256)}"
 
 
 def blob_path(sha256: str) -> str:
@@ -287,11 +295,13 @@ def url_of(text: str, directory: Path) -> str:
     """
     if "://" not in text and (directory / text).is_dir():
         return (directory / text).resolve().as_uri()
-    if not _URL.fullmatch(text):
-        from toolman import web
+    from toolman import registry, web  # a tenth of a second: kept off what does not ask
 
+    if registry.is_oci(text):
+        registry.repository(text.rstrip("/"))
+    elif not _URL.fullmatch(text):
         raise InputError(
-            f"{web.shown(text)!r} is no URL", hint="https://…, file:///… or a directory"
+            f"{web.shown(text)!r} is no URL", hint="https://…, oci://…, file:///… or a directory"
         )
     return text.rstrip("/")
 
@@ -302,22 +312,6 @@ def ago(seconds: float) -> str:
         if seconds >= 2 * length:
             return f"{seconds // length:.0f} {unit}"
     return f"{seconds:.0f} seconds"
-
-
-def fetcher(url: str) -> Get:
-    """What gives the files of the repository at `url` to `metadata.read`."""
-    from toolman import fetch  # as long as `metadata`
-
-    def get(path: str, most: int) -> bytes | None:
-        try:
-            return fetch.content(f"{url}/{path}", most)
-        except NetworkError as error:
-            # Object stores answer 403 where nobody may list what there is.
-            if error.status in (403, 404):
-                return None
-            raise
-
-    return get
 
 
 def _read(place: Path) -> Index | None:
@@ -345,12 +339,13 @@ def _locked(ctx: Context) -> Iterator[None]:
 
 def _ask(index: Index, ctx: Context) -> list[Archive]:
     """Ask, and remember what the first good URL says."""
-    from toolman import metadata, web  # a tenth of a second: kept off what does not ask
+    from toolman import metadata, remote, web
 
     root = (index.directory / "root.json").read_bytes()
 
     def ask(url: str) -> tuple[bytes, list[Archive]]:
-        content = metadata.read(index.directory / "metadata", root, fetcher(url))
+        with remote.fetcher(url) as get:
+            content = metadata.read(index.directory / "metadata", root, get)
         return content, parse(content)
 
     content, found = web.first_good(index.urls, ask, f"index {index.name}, ", ctx.reporter.step)

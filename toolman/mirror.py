@@ -13,14 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolman import fetch, index, metadata, repository, web
+from toolman import fetch, index, metadata, remote, repository, web
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from toolman.blob import Blob
     from toolman.index import Archive
-    from toolman.metadata import Files
+    from toolman.metadata import Files, Get
 
 
 def read(
@@ -57,7 +57,7 @@ def download(
     wanted = [
         fetch.Download(
             name=f"{one.about.name} for {one.about.host} ({blob.sha256[:12]})",
-            urls=tuple(f"{url}/{index.blob_path(blob.sha256)}" for url in urls),
+            urls=tuple(index.blob_url(url, blob.sha256) for url in urls),
             sha256=blob.sha256,
             size=blob.size,
             path=into / index.blob_path(blob.sha256),
@@ -81,8 +81,12 @@ def finish(held: Sequence[Archive], files: Files, into: Path, *, delete: bool = 
 
 
 def _read(url: str, root: bytes, into: Path) -> tuple[list[Archive], Files]:
+    with remote.fetcher(url) as get:
+        return _read_by(get, root, into)
+
+
+def _read_by(get: Get, root: bytes, into: Path) -> tuple[list[Archive], Files]:
     seen: Files = {}
-    get = index.fetcher(url)
 
     def remember(path: str, most: int) -> bytes | None:
         found: bytes | None = get(path, most)
