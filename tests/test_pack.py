@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ import tools
 import zstandard
 from conftest import CHECKOUT
 
-from toolman import archive
+from toolman import archive, sbom, toolchain
 from toolman.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
@@ -115,6 +116,22 @@ def test_equal_trees_are_equal_bytes(tmp_path: Path) -> None:
     assert packed(tmp_path / "copy", tmp_path / "three.tar.zst") == first
     (other / "bin-2").chmod(0o700)
     assert packed(other, tmp_path / "four.tar.zst") != first
+
+
+def test_files_can_be_added_and_replaced(tmp_path: Path) -> None:
+    root = made(tmp_path / "tree")
+    added = {"bin-2": b"other", "zlib": b"new"}
+    tree = archive.Tree(root=root, top="t", first="toolchain.json", added=added)
+    done = archive.pack(tree, tmp_path / "a", lambda _: None)
+    (tmp_path / "out").mkdir()
+    archive.unpack(tmp_path / "a", tmp_path / "out")
+    expected = {name: (text, False, name) for name, text in added.items()}
+    assert seen(tmp_path / "out") == {**seen(root), **expected}
+    assert done.unpacked == archive.size(tmp_path / "out")
+    assert archive.member(tmp_path / "a", "zlib") == b"new"
+    assert archive.member(tmp_path / "a", "zlib2") is None
+    with pytest.raises(IntegrityError, match="bin is no description"):
+        archive.member(tmp_path / "a", "bin")
 
 
 def test_nothing_of_this_machine_goes_in(tmp_path: Path) -> None:
@@ -235,6 +252,124 @@ def test_the_crafted_archive_itself_is_of_the_right_shape(tmp_path: Path) -> Non
     assert seen(into).keys() == {"toolchain.json", "a"}
 
 
+def test_files_of_every_size_come_back(tmp_path: Path) -> None:
+    """About the sizes of a tar's blocks, of the reader's buffers, and of all of them."""
+    root = made(tmp_path / "tree")
+    for edge in (512, 1 << 20, 6 << 20):
+        for size in (edge - 513, edge - 512, edge - 1, edge, edge + 1, 2 * edge + 511):
+            (root / f"lib/{size}").write_bytes(os.urandom(max(size, 0)))
+    packed(root, tmp_path / "a.tar.zst", level=1)
+    (tmp_path / "out").mkdir()
+    archive.unpack(tmp_path / "a.tar.zst", tmp_path / "out")
+    assert seen(tmp_path / "out") == seen(root)
+
+
+def test_names_of_every_length_come_back(tmp_path: Path) -> None:
+    root = made(tmp_path / "tree")
+    for length in (*range(70, 110), 255):
+        name = "n" * length
+        (root / name).write_text(name)
+        (root / f"{name[:-1]}l").symlink_to(name)
+        (root / f"{name[:-1]}s").hardlink_to(root / name)
+    packed(root, tmp_path / "a.tar.zst", level=1)
+    (tmp_path / "out").mkdir()
+    archive.unpack(tmp_path / "a.tar.zst", tmp_path / "out")
+    assert seen(tmp_path / "out") == seen(root)
+
+
+def test_what_is_unpacked_can_be_read_by_all_and_written_by_none(tmp_path: Path) -> None:
+    packed(made(tmp_path / "tree"), tmp_path / "a.tar.zst")
+    (tmp_path / "out").mkdir()
+    before = os.umask(0o077)
+    try:
+        archive.unpack(tmp_path / "a.tar.zst", tmp_path / "out")
+    finally:
+        os.umask(before)
+    modes = {name: stat.S_IMODE((tmp_path / "out" / name).stat().st_mode) for name in FILES}
+    assert modes == {name: 0o555 if name == "bin/gcc" else 0o444 for name in FILES}
+
+
+def test_the_disks_failure_is_told_and_nothing_waits(tmp_path: Path) -> None:
+    root = made(tmp_path / "tree")
+    (root / "big").write_bytes(bytes(64 << 20))
+    packed(root, tmp_path / "a.tar.zst", level=1)
+    (tmp_path / "out/lib").mkdir(parents=True)
+    before = len([*Path("/proc/self/fd").iterdir()]), threading.active_count()
+    with pytest.raises(FileExistsError) as caught:
+        archive.unpack(tmp_path / "a.tar.zst", tmp_path / "out")
+    assert caught.value.filename == str(tmp_path / "out")
+    assert (len([*Path("/proc/self/fd").iterdir()]), threading.active_count()) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda head: head[:100] + b"0000999\0" + head[108:],  # the mode is no octal number
+        lambda head: head[:124] + b"-0000000001\0" + head[136:],
+        lambda head: head[:124] + b"\x80" + head[125:],  # a size in GNU's base 256
+        lambda head: head[:257] + b"ustar\00000" + head[265:],  # POSIX's format
+        lambda head: head[:345] + b"prefix" + head[351:],
+        lambda head: head[:156] + b"L" + head[157:],  # a long name without end
+        lambda head: head[:156] + b"x" + head[157:],
+        lambda head: head[:156] + b"S" + head[157:],
+        lambda head: b"t/a\0b" + head[5:],
+    ],
+)
+def test_a_header_of_another_kind_is_refused(
+    tmp_path: Path, change: Callable[[bytes], bytes]
+) -> None:
+    file = crafted(tmp_path / "a", *TOP, ("t/a", tarfile.REGTYPE, "a"))
+    plain = zstandard.ZstdDecompressor().stream_reader(file.read_bytes()).read()
+    head = change(plain[1536:2048])
+    assert head[:148] != plain[1536:1684] or head[156:] != plain[1692:2048]
+    total = sum(head[:148]) + sum(head[156:]) + 8 * 32
+    head = head[:148] + b"%06o\0 " % total + head[156:]
+    file.write_bytes(zstandard.ZstdCompressor().compress(plain[:1536] + head + plain[2048:]))
+    (tmp_path / "into").mkdir()
+    with pytest.raises(IntegrityError, match=r"is no archive of toolman's: "):
+        archive.unpack(file, tmp_path / "into")
+
+
+def test_a_wrong_checksum_of_a_header_is_refused(tmp_path: Path) -> None:
+    file = crafted(tmp_path / "a", *TOP, ("t/a", tarfile.REGTYPE, "a"))
+    plain = bytearray(zstandard.ZstdDecompressor().stream_reader(file.read_bytes()).read())
+    plain[1538] += 1
+    file.write_bytes(zstandard.ZstdCompressor().compress(bytes(plain)))
+    (tmp_path / "into").mkdir()
+    with pytest.raises(IntegrityError, match="a header is damaged"):
+        archive.unpack(file, tmp_path / "into")
+
+
+@pytest.mark.parametrize("size", [0, 512, 1024, 1536, 2048, 2560, 3072, 3100, 5000, 10239])
+def test_a_tar_that_ends_too_early_is_refused(tmp_path: Path, size: int) -> None:
+    """Which its zstd frame does not tell: it is whole."""
+    file = crafted(tmp_path / "a", *TOP, ("t/a", tarfile.REGTYPE, "a"))
+    plain = zstandard.ZstdDecompressor().stream_reader(file.read_bytes()).read()
+    file.write_bytes(zstandard.ZstdCompressor().compress(plain[:size]))
+    (tmp_path / "into").mkdir()
+    with pytest.raises(IntegrityError, match=r"is no archive of toolman's: "):
+        archive.unpack(file, tmp_path / "into")
+
+
+@pytest.mark.parametrize(
+    ("limits", "good"),
+    [((1, 3), True), ((0, 3), False), ((1, 2), False), ((300, 300), True)],
+)
+def test_no_more_is_unpacked_than_was_announced(
+    tmp_path: Path, limits: tuple[int, int], good: bool
+) -> None:
+    top = (("t/toolchain.json", tarfile.REGTYPE, ""), TOP[1])
+    file = crafted(tmp_path / "a", *top, ("t/a", tarfile.REGTYPE, "a"))
+    (tmp_path / "into").mkdir()
+    most = archive.Limits(unpacked=limits[0], members=limits[1])
+    if good:
+        archive.unpack(file, tmp_path / "into", most)
+        return
+    with pytest.raises(IntegrityError, match="it holds more than it should"):
+        archive.unpack(file, tmp_path / "into", most)
+    assert not (tmp_path / "into/a").exists()
+
+
 @pytest.mark.parametrize("padding", [b"\0" * 40960, b"\0" * 10240 + b"x" * 512])
 def test_nothing_may_follow_the_end(tmp_path: Path, padding: bytes) -> None:
     (tmp_path / "into").mkdir()
@@ -249,7 +384,8 @@ def test_every_damage_is_found(tmp_path: Path) -> None:
         good[:at] + bytes([good[at] ^ 0x10]) + good[at + 1 :] for at in range(0, len(good), 7)
     ]
     cut = [good[:at] for at in (*range(0, len(good), 13), len(good) - 1)]
-    longer = [good + b"x", good + good, good + bytes(4)]
+    skipped = b"\x50\x2a\x4d\x18\x01\0\0\0x"  # a frame that every zstd skips
+    longer = [good + b"x", good + good, good + bytes(4), good + skipped, skipped + good]
     damaged = tmp_path / "damaged"
     for number, data in enumerate((*flipped, *cut, *longer)):
         damaged.write_bytes(data)
@@ -284,9 +420,13 @@ def test_a_real_toolchain_works_where_it_is_unpacked(
 
     (tmp_path / "moved here").mkdir()
     archive.unpack(file, tmp_path / "moved here")
-    tree = Path(about["path"])
-    assert seen(tmp_path / "moved here") == seen(tree)
-    size = sum(len(one[0]) for one in seen(tree).values() if isinstance(one, tuple))
+    tree, unpacked = Path(about["path"]), seen(tmp_path / "moved here")
+    # One that an older toolman installed has none, but its archive does.
+    found = toolchain.read(tree)
+    assert found
+    document = {sbom.FILE: (sbom.of(found), False, sbom.FILE)}
+    assert unpacked == {**seen(tree), **document}
+    size = sum(len(one[0]) for one in unpacked.values() if isinstance(one, tuple))
     assert said["unpacked"] == size
     gcc = json.loads((tmp_path / "moved here/toolchain.json").read_text())["tools"]["gcc"]
     (tmp_path / "a.c").write_text(HELLO)
@@ -309,7 +449,7 @@ def test_the_output_names_file_sizes_and_digest(
     done = toolman("pack", "linux/arm64", "--level", "1", "-o", "a", env=env, cwd=tmp_path)
     assert done.code == 0, done.err
     rows = dict(line.split(maxsplit=1) for line in done.out.splitlines())
-    assert rows.keys() == {"file", "packed", "unpacked", "sha256"}
+    assert rows.keys() == {"file", "packed", "unpacked", "sha256", "provenance"}
     assert rows["file"] == str(tmp_path / "a")
     assert len(rows["sha256"]) == 64
     assert {one.mtime for one in members(tmp_path / "a")} == {1700000000}

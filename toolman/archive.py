@@ -16,16 +16,19 @@ import posixpath
 import stat
 import tarfile
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
 import zstandard
 
+from toolman import untar
 from toolman.digest import sha256
 from toolman.errors import InputError, IntegrityError
+from toolman.untar import Limits as Limits  # part of this module's interface too
+from toolman.untar import require, stays
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 LEVEL = 19
@@ -33,8 +36,11 @@ LEVELS = range(1, 23)
 
 _WINDOW = 27  # log2: what every zstd reads without being told; holds most of a compiler
 _BLOCK = 1 << 12  # bytes at a time to decompress; at most 128 MB come of them
+_READ = 1 << 18  # the same, where what comes of it is bounded
+_FRAME_HEAD = 18  # bytes, at most
+_REPEATED = 1  # the type of a block that is one byte, so many times
 _RECORD = tarfile.RECORDSIZE
-_FIRST_MAX = 16 << 20  # bytes; a description is some kilobytes
+_SMALL = 16 << 20  # bytes; a description is some kilobytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,15 +63,8 @@ class Tree:
     top: str
     first: str
     """A file in `root`."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """The most that an archive may hold."""
-
-    unpacked: int
-    """Bytes of its files."""
-    members: int
+    added: Mapping[str, bytes] = field(default_factory=dict)
+    """Files to pack beside those of `root`, or in their place."""
 
 
 def size(root: Path) -> int:
@@ -107,6 +106,19 @@ def first(archive: Path) -> tuple[str, bytes]:
         return member.name, _content(tar, member)
 
 
+def member(archive: Path, name: str) -> bytes | None:
+    """What the small file `name`, below the top directory, holds; None if there is none.
+
+    Raises:
+        IntegrityError: it is no archive that `pack` has made.
+    """
+    with _opened(archive) as (tar, _):
+        for one in tar:
+            if one.name.partition("/")[2] == name:
+                return _content(tar, one)
+    return None
+
+
 def unpack(archive: Path, into: Path, limits: Limits | None = None) -> None:
     """Unpack into the empty directory `into`, without the archive's top directory.
 
@@ -114,12 +126,47 @@ def unpack(archive: Path, into: Path, limits: Limits | None = None) -> None:
         IntegrityError: it is no archive that `pack` has made, is damaged, or passes its limits.
         OSError: the file system's, as ENOSPC.
     """
-    with _opened(archive) as (tar, frame):
-        unpacker = _Unpacker(into, limits)
-        for member in tar:
-            unpacker.take(tar, member)
-        unpacker.end()
-        frame.end()
+    with _errors(archive), archive.open("rb") as file:
+        require(_frame_size(file) == os.fstat(file.fileno()).st_size, "something follows its end")
+        decoder = zstandard.ZstdDecompressor(max_window_size=1 << _WINDOW)
+        untar.unpack(decoder.stream_reader(file, read_size=_READ), into, limits)
+
+
+class Frame(io.RawIOBase):
+    """The plain bytes of a file that is one zstd frame and nothing else."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
+        self._file = file
+        decoder = zstandard.ZstdDecompressor(max_window_size=1 << _WINDOW)
+        self._decoder = decoder.decompressobj()
+        self._plain = bytearray()
+
+    def read(self, size: int = -1) -> bytes:
+        while len(self._plain) < size and not self._decoder.eof:
+            block = self._file.read(_BLOCK)
+            require(bool(block), "it ends too early")
+            self._plain += self._decompressed(block)
+        part = bytes(self._plain[:size])
+        del self._plain[:size]
+        return part
+
+    def end(self) -> None:
+        """See that nothing follows but tar's padding.
+
+        Raises:
+            IntegrityError: something does.
+        """
+        padding = self.read(2 * _RECORD)
+        behind = self._decoder.unused_data or self._file.read(1)
+        ended = self._decoder.eof and len(padding) < 2 * _RECORD and not any(padding)
+        require(ended and not behind, "something follows its end")
+
+    def _decompressed(self, block: bytes) -> bytes:
+        try:
+            return self._decoder.decompress(block)
+        except zstandard.ZstdError as error:
+            raise IntegrityError(str(error)) from error
 
 
 class _Packer:
@@ -133,26 +180,39 @@ class _Packer:
         self._seen: dict[tuple[int, int], str] = {}  # by inode: the first name of the file
 
     def write(self, stream: BinaryIO) -> None:
-        names = sorted(_names(self._tree.root), key=os.fsencode)
+        names = sorted({*_names(self._tree.root), *self._tree.added}, key=os.fsencode)
         names.remove(self._tree.first)
         with tarfile.open(
             fileobj=stream, mode="w|", format=tarfile.GNU_FORMAT, encoding="utf-8"
         ) as tar:
             for name in (self._tree.first, "", *names):
-                self._add(tar, name)
+                if name in self._tree.added:
+                    self._add_text(tar, name, self._tree.added[name])
+                else:
+                    self._add(tar, name)
+
+    def _member(self, name: str) -> tarfile.TarInfo:
+        member = tarfile.TarInfo(posixpath.join(self._tree.top, name).rstrip("/"))
+        member.mtime = self._mtime
+        return member
+
+    def _add_text(self, tar: tarfile.TarFile, name: str, text: bytes) -> None:
+        member = self._member(name)
+        member.size = len(text)
+        tar.addfile(member, io.BytesIO(text))
+        self.unpacked += len(text)
 
     def _add(self, tar: tarfile.TarFile, name: str) -> None:
         path = self._tree.root / name
         about = os.lstat(path)
-        member = tarfile.TarInfo(posixpath.join(self._tree.top, name).rstrip("/"))
-        member.mtime = self._mtime
+        member = self._member(name)
         member.mode = 0o755 if about.st_mode & 0o100 else 0o644
         if stat.S_ISDIR(about.st_mode):
             member.type, member.mode = tarfile.DIRTYPE, 0o755
         elif stat.S_ISLNK(about.st_mode):
             member.type, member.mode = tarfile.SYMTYPE, 0o777
             member.linkname = os.readlink(path)
-            if not _stays(name, member.linkname):
+            if not stays(os.fsencode(name), os.fsencode(member.linkname)):
                 raise InputError(f"{path} leads out of the toolchain, to {member.linkname}")
         elif stat.S_ISREG(about.st_mode):
             self._add_file(tar, member, path, about)
@@ -189,104 +249,6 @@ class _Counted(io.RawIOBase):
         return part
 
 
-class _Unpacker:
-    """Makes one member after the other, each below a directory that was one before."""
-
-    def __init__(self, into: Path, limits: Limits | None) -> None:
-        self._into = into
-        self._limits = limits
-        self._unpacked = self._members = 0
-        self._top = ""
-        self._first = ""
-        self._last: bytes | None = None
-        self._directories = {""}
-        self._files: set[str] = set()
-
-    def take(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
-        self._check_limits(member)
-        name = self._name(member)
-        if member.isdir():
-            if name:
-                (self._into / name).mkdir()
-            self._directories.add(name)
-        elif member.issym():
-            _require(_stays(name, member.linkname), f"{name} leads out of it")
-            (self._into / name).symlink_to(member.linkname)
-        elif member.islnk():
-            before = member.linkname.removeprefix(f"{self._top}/")
-            _require(before in self._files, f"{name} is a link to what is not before it")
-            (self._into / name).hardlink_to(self._into / before)
-        else:
-            _write(tar, member, self._into / name)
-            self._files.add(name)
-
-    def end(self) -> None:
-        """See that there was a tree at all.
-
-        Raises:
-            IntegrityError: there was none.
-        """
-        _require(self._last is not None, "it has no top directory")
-
-    def _check_limits(self, member: tarfile.TarInfo) -> None:
-        self._unpacked += member.size
-        self._members += 1
-        if self._limits:
-            within = self._unpacked <= self._limits.unpacked
-            within = within and self._members <= self._limits.members
-            _require(within, "it holds more than it should")
-
-    def _name(self, member: tarfile.TarInfo) -> str:
-        """The member's path below the top directory; in its turn, and nowhere else."""
-        if not self._top:
-            self._top, _, self._first = member.name.partition("/")
-            good = member.isreg() and self._first and "/" not in self._first
-            _require(bool(good) and self._top not in (".", ".."), "its first member is no file")
-            return self._first
-        if self._last is None:
-            _require(member.isdir() and member.name == self._top, "it has no top directory")
-            self._last = b""
-            return ""
-        inside, name = member.name.startswith(f"{self._top}/"), member.name[len(self._top) + 1 :]
-        plain = posixpath.normpath(name) == name and name not in (".", self._first)
-        _require(inside and plain, f"{member.name} has no place in it")
-        _require(posixpath.dirname(name) in self._directories, f"{name} is in no directory")
-        _require(os.fsencode(name) > self._last, f"{name} is not in its turn")
-        self._last = os.fsencode(name)
-        return name
-
-
-class _Frame(io.RawIOBase):
-    """The plain bytes of a file that is one zstd frame and nothing else."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        super().__init__()
-        self._file = file
-        decoder = zstandard.ZstdDecompressor(max_window_size=1 << _WINDOW)
-        self._decoder = decoder.decompressobj()
-        self._plain = bytearray()
-
-    def read(self, size: int = -1) -> bytes:
-        while len(self._plain) < size and not self._decoder.eof:
-            block = self._file.read(_BLOCK)
-            _require(bool(block), "it ends too early")
-            self._plain += self._decoder.decompress(block)
-        part = bytes(self._plain[:size])
-        del self._plain[:size]
-        return part
-
-    def end(self) -> None:
-        """See that nothing follows but tar's padding.
-
-        Raises:
-            IntegrityError: something does.
-        """
-        padding = self.read(2 * _RECORD)
-        behind = self._decoder.unused_data or self._file.read(1)
-        ended = self._decoder.eof and len(padding) < 2 * _RECORD and not any(padding)
-        _require(ended and not behind, "something follows its end")
-
-
 @contextmanager
 def _written(into: Path) -> Iterator[BinaryIO]:
     """A file beside `into` that takes its place when the block is done."""
@@ -312,32 +274,41 @@ def _compressed(file: BinaryIO, level: int) -> BinaryIO:
 
 
 @contextmanager
-def _opened(archive: Path) -> Iterator[tuple[tarfile.TarFile, _Frame]]:
+def _errors(archive: Path) -> Iterator[None]:
     try:
-        with archive.open("rb") as file:
-            frame = _Frame(file)
-            with tarfile.open(fileobj=frame, mode="r|", encoding="utf-8") as tar:
-                yield tar, frame
+        yield
     except (IntegrityError, tarfile.TarError, zstandard.ZstdError) as error:
         raise IntegrityError(f"{archive} is no archive of toolman's: {error}") from error
 
 
+@contextmanager
+def _opened(archive: Path) -> Iterator[tuple[tarfile.TarFile, Frame]]:
+    with _errors(archive), archive.open("rb") as file:
+        frame = Frame(file)
+        with tarfile.open(fileobj=frame, mode="r|", encoding="utf-8") as tar:
+            yield tar, frame
+
+
+def _frame_size(file: BinaryIO) -> int:
+    """Bytes of the zstd frame that the file begins with, by its blocks' heads (RFC 8878, 3.1.1)."""
+    number, head = file.fileno(), os.pread(file.fileno(), _FRAME_HEAD, 0)
+    checksum = zstandard.get_frame_parameters(head).has_checksum
+    size, last = zstandard.frame_header_size(head), 0
+    while not last:
+        block = os.pread(number, 3, size)
+        require(len(block) == 3, "it ends too early")
+        word = int.from_bytes(block, "little")
+        last, kind = word & 1, word >> 1 & 3
+        size += 3 + (1 if kind == _REPEATED else word >> 3)
+    return size + 4 * checksum
+
+
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    _require(member.isreg() and member.size <= _FIRST_MAX, "its first member is no description")
+    good = member.isreg() and member.size <= _SMALL
+    require(good, f"{member.name} is no description")
     stream = tar.extractfile(member)
     assert stream
     return stream.read()
-
-
-def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
-    # Not `isreg`, which sparse files are too.
-    _require(member.type == tarfile.REGTYPE, f"{member.name} is no file, directory or link")
-    stream = tar.extractfile(member)
-    assert stream
-    with path.open("xb") as file:
-        while block := stream.read(1 << 20):
-            file.write(block)
-    path.chmod(0o755 if member.mode & 0o100 else 0o644)
 
 
 def _names(root: Path) -> Iterator[str]:
@@ -346,14 +317,3 @@ def _names(root: Path) -> Iterator[str]:
         where = os.path.relpath(directory, root)
         for name in (*below, *names):
             yield posixpath.normpath(posixpath.join(where, name))
-
-
-def _stays(name: str, to: str) -> bool:
-    """Whether the symlink `name`, relative to a tree, leads to a place in that tree."""
-    where = posixpath.normpath(posixpath.join(posixpath.dirname(name), to))
-    return not to.startswith("/") and bool(to) and where.split("/")[0] != ".."
-
-
-def _require(good: bool, text: str) -> None:
-    if not good:
-        raise IntegrityError(text)

@@ -37,6 +37,7 @@ COMMANDS = (
     "link",
     "uninstall",
     "pack",
+    "sbom",
     "index",
     "publish",
     "mirror",

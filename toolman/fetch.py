@@ -17,20 +17,21 @@ import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from toolman import partial, web
 from toolman.digest import sha256
 from toolman.errors import IntegrityError, NetworkError
+from toolman.registry import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    import httpx
-
     from toolman.partial import Part
     from toolman.web import Answer
+
+_T = TypeVar("_T")
 
 MOST = 2 << 30  # bytes of a download whose size is not known
 AT_ONCE = 6
@@ -98,14 +99,43 @@ def content(url: str, most: int) -> bytes:
         IntegrityError: it is larger.
         InputError: a proxy, certificates or ~/.netrc cannot be used.
     """
-    try:
-        if web.is_local(url):
-            with web.local(url) as answer:
-                return _bounded(answer, url, most)
-        with web.client() as client:
-            return _patiently(client, url, most)
-    except web.Failure as error:
-        raise NetworkError(f"{web.host(url)}: {error}", status=error.status) from error
+    with contents() as get:
+        return get(url, most)
+
+
+@contextmanager
+def contents() -> Iterator[Callable[[str, int], bytes]]:
+    """`content`, for several files over the same connections."""
+
+    def get(url: str, most: int) -> bytes:
+        def once() -> bytes:
+            with session.ask(url) as answer:
+                return web.bounded(answer, url, most)
+
+        try:
+            return patiently(once)
+        except web.Failure as error:
+            raise NetworkError(f"{web.host(url)}: {error}", status=error.status) from error
+
+    with Session() as session:
+        yield get
+
+
+def patiently(call: Callable[[], _T], most: float = _LONGEST_PAUSE) -> _T:
+    """What `call` gives; it is called again if that may help, after `most` seconds at most.
+
+    Raises:
+        web.Failure: its last one.
+    """
+    tries = 0
+    while True:
+        try:
+            return call()
+        except web.Again as error:
+            if tries == _RETRIES_SMALL or error.pause > most:
+                raise
+            time.sleep(_pause(error, tries))
+            tries += 1
 
 
 class _Ended(Exception):
@@ -140,19 +170,17 @@ class _Shared:
         self._silent: dict[str, str] = {}
         """Hosts that did not answer, and why."""
         self._answered: set[str] = set()
-        self._client = web.client()
+        self._session = Session()
 
     def stop(self) -> None:
         self._stopped.set()
-        self._client.close()
+        self._session.close()
 
     @contextmanager
     def ask(self, url: str, span: web.Span | None) -> Iterator[Answer]:
         """What a mirror answers; remembers the hosts that do, and those that do not."""
-        local = web.is_local(url)
-        asked = web.local(url, span) if local else web.ask(self._client, url, span)
         try:
-            with asked as answer:
+            with self._session.ask(url, span) as answer:
                 self._note(answer.hosts)
                 yield answer
         except web.Failure as error:
@@ -355,29 +383,6 @@ class _Job:
         self._told = size
 
 
-def _patiently(client: httpx.Client, url: str, most: int) -> bytes:
-    tries = 0
-    while True:
-        try:
-            with web.ask(client, url) as answer:
-                return _bounded(answer, url, most)
-        except web.Again as error:
-            # Somebody waits, and may know another URL.
-            if tries == _RETRIES_SMALL or error.pause > _LONGEST_PAUSE:
-                raise
-            time.sleep(_pause(error, tries))
-            tries += 1
-
-
-def _bounded(answer: Answer, url: str, most: int) -> bytes:
-    found = bytearray()
-    for block in answer.blocks:
-        found += block
-        if len(found) > most:
-            raise _integrity(f"{web.shown(url)} is larger than {most} bytes")
-    return bytes(found)
-
-
 def _may_again(error: web.Again, tries: int) -> bool:
     return tries < _RETRIES and error.pause <= _PATIENCE
 
@@ -389,4 +394,4 @@ def _pause(error: web.Again, tries: int) -> float:
 
 
 def _integrity(text: str) -> IntegrityError:
-    return IntegrityError(text, hint="the mirror is damaged, or somebody changes files on the way")
+    return IntegrityError(text, hint=web.DAMAGED)

@@ -1,6 +1,6 @@
 """Indexes: signed lists of the archives that a repository holds, and what is known of each.
 
-A repository, on any static server or in a directory:
+A repository, on any static server, in a directory, or in a registry (see `artifact`):
     metadata/                     who may sign, and what is current; see `metadata`
     targets/<sha256>.index.json   the index
     blobs/sha256/<two>/<sha256>   the archives, each named by its digest
@@ -12,6 +12,7 @@ A repository, on any static server or in a directory:
         unpacked        bytes of the files in it
         files           its members: files, directories and links
         toolchain       its `toolchain.json`
+        provenance      sha256 and size of the statement how it was made, if there is one
 
 What is known of an index, below <data>/indexes/<name>/:
     index.json    name, URLs
@@ -33,15 +34,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from toolman import fetch, store, toolchain, web
+from toolman import blob, store, toolchain
 from toolman.errors import InputError, IntegrityError, NetworkError, ToolmanError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from toolman.blob import Blob
     from toolman.context import Context
-    from toolman.metadata import Get
     from toolman.toolchain import Description
 
 SCHEMA = 1
@@ -49,7 +50,6 @@ FRESH = 3600.0  # seconds
 STALE = 30 * 86400.0  # seconds
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~-]*")  # becomes part of a file's name
 _URL = re.compile(r"(https?|file)://\S+")
 
@@ -66,15 +66,23 @@ class Archive:
     files: int
     """Members of the archive: files, directories and links."""
     about: Description
+    provenance: Blob | None = None
+    """The statement how it was made; see the module `provenance`."""
+
+    @property
+    def blobs(self) -> list[Archive | Blob]:
+        """All that the repository holds of it."""
+        return [self, self.provenance] if self.provenance else [self]
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        values = {
             "sha256": self.sha256,
             "size": self.size,
             "unpacked": self.unpacked,
             "files": self.files,
             "toolchain": self.about.to_json(),
         }
+        return {**values, "provenance": vars(self.provenance)} if self.provenance else values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,13 +231,22 @@ def last(index: Index) -> Catalogue | None:
     return Catalogue(archives=tuple(found), age=age)
 
 
-def blob_urls(index: Index, archive: Archive) -> tuple[str, ...]:
-    """Where an archive may be had."""
-    return tuple(f"{url}/{blob_path(archive.sha256)}" for url in index.urls)
+def blob_urls(index: Index, wanted: Archive | Blob) -> tuple[str, ...]:
+    """Where a blob may be had."""
+    return tuple(blob_url(url, wanted.sha256) for url in index.urls)
+
+
+def blob_url(url: str, sha256: str) -> str:
+    """Where a blob of the repository at `url` is."""
+    from toolman import registry
+
+    if registry.is_oci(url):
+        return registry.parse(url).blob(sha256)
+    return f"{url}/{blob_path(sha256)}"
 
 
 def blob_path(sha256: str) -> str:
-    """Where an archive lies in a repository."""
+    """Where a blob lies in a repository."""
     return f"blobs/sha256/{sha256[:2]}/{sha256}"
 
 
@@ -278,9 +295,13 @@ def url_of(text: str, directory: Path) -> str:
     """
     if "://" not in text and (directory / text).is_dir():
         return (directory / text).resolve().as_uri()
-    if not _URL.fullmatch(text):
+    from toolman import registry, web  # a tenth of a second: kept off what does not ask
+
+    if registry.is_oci(text):
+        registry.repository(text.rstrip("/"))
+    elif not _URL.fullmatch(text):
         raise InputError(
-            f"{web.shown(text)!r} is no URL", hint="https://…, file:///… or a directory"
+            f"{web.shown(text)!r} is no URL", hint="https://…, oci://…, file:///… or a directory"
         )
     return text.rstrip("/")
 
@@ -291,21 +312,6 @@ def ago(seconds: float) -> str:
         if seconds >= 2 * length:
             return f"{seconds // length:.0f} {unit}"
     return f"{seconds:.0f} seconds"
-
-
-def fetcher(url: str) -> Get:
-    """What gives the files of the repository at `url` to `metadata.read`."""
-
-    def get(path: str, most: int) -> bytes | None:
-        try:
-            return fetch.content(f"{url}/{path}", most)
-        except NetworkError as error:
-            # Object stores answer 403 where nobody may list what there is.
-            if error.status in (403, 404):
-                return None
-            raise
-
-    return get
 
 
 def _read(place: Path) -> Index | None:
@@ -333,12 +339,13 @@ def _locked(ctx: Context) -> Iterator[None]:
 
 def _ask(index: Index, ctx: Context) -> list[Archive]:
     """Ask, and remember what the first good URL says."""
-    from toolman import metadata  # a tenth of a second: kept off what does not ask
+    from toolman import metadata, remote, web
 
     root = (index.directory / "root.json").read_bytes()
 
     def ask(url: str) -> tuple[bytes, list[Archive]]:
-        content = metadata.read(index.directory / "metadata", root, fetcher(url))
+        with remote.fetcher(url) as get:
+            content = metadata.read(index.directory / "metadata", root, get)
         return content, parse(content)
 
     content, found = web.first_good(index.urls, ask, f"index {index.name}, ", ctx.reporter.step)
@@ -369,9 +376,12 @@ def _archive(row: dict[str, Any]) -> Archive | None:
         return None
     words = (about.name, about.version, about.host, about.digest, about.origin)
     good = all(_WORD.fullmatch(word) for word in words) and not about.root
-    numbers = [row[key] for key in ("size", "unpacked", "files")]
-    good = good and all(type(one) is int and one >= 0 for one in numbers)
-    if not good or not _DIGEST.fullmatch(row["sha256"]):
+    if not good or not all(blob.is_count(row[key]) for key in ("unpacked", "files")):
         raise ValueError(f"a wrong entry: {row['sha256']!r}")
-    size, unpacked, files = numbers
-    return Archive(sha256=row["sha256"], size=size, unpacked=unpacked, files=files, about=about)
+    return Archive(
+        **vars(blob.parse(row)),
+        unpacked=row["unpacked"],
+        files=row["files"],
+        about=about,
+        provenance=blob.parse(row["provenance"]) if "provenance" in row else None,
+    )

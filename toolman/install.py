@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from toolman import publish, store, toolchain
+from toolman import publish, store, syncing, toolchain
 from toolman.checkpoint import checkpoint
 from toolman.errors import AbsentError, InputError, NetworkError, ToolmanError
 from toolman.origins import meets
@@ -176,8 +176,13 @@ def _make(request: Request, ctx: Context, origin: str | None, work: Path) -> Too
     tree.mkdir()
     about = _origin(name).make(chosen, tree, ctx)
     checkpoint("before-smoke")
-    smoke.test(toolchain.Toolchain(path=tree, about=about), work)
+    with syncing.meanwhile(tree):
+        smoke.test(toolchain.Toolchain(path=tree, about=about), work)
     toolchain.write(tree, about)
+    if not (tree / toolchain.SBOM).exists():  # the archive that it came in had none
+        from toolman import sbom
+
+        sbom.write(tree, about, request.recipe)
     place = ctx.store.add(tree, about.entry)
     _origin(name).clean(about, ctx)
     return toolchain.Toolchain(path=place, about=about)

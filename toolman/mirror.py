@@ -13,13 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolman import fetch, index, metadata, repository, web
+from toolman import fetch, index, metadata, remote, repository, web
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from toolman.blob import Blob
     from toolman.index import Archive
-    from toolman.metadata import Files
+    from toolman.metadata import Files, Get
 
 
 def read(
@@ -37,7 +38,7 @@ def read(
 
 def missing(held: Sequence[Archive], into: Path) -> list[Archive]:
     """The archives that the copy in `into` lacks."""
-    return [one for one in held if not _is_there(one, into)]
+    return [one for one in held if not all(_is_there(blob, into) for blob in one.blobs)]
 
 
 def download(
@@ -55,14 +56,15 @@ def download(
     """
     wanted = [
         fetch.Download(
-            name=f"{one.about.name} for {one.about.host} ({one.sha256[:12]})",
-            urls=tuple(f"{url}/{index.blob_path(one.sha256)}" for url in urls),
-            sha256=one.sha256,
-            size=one.size,
-            path=into / index.blob_path(one.sha256),
+            name=f"{one.about.name} for {one.about.host} ({blob.sha256[:12]})",
+            urls=tuple(index.blob_url(url, blob.sha256) for url in urls),
+            sha256=blob.sha256,
+            size=blob.size,
+            path=into / index.blob_path(blob.sha256),
             mirrors=True,
         )
         for one in lacking
+        for blob in one.blobs
     ]
     for error in fetch.fetch(wanted, advance, warn).values():
         raise error
@@ -72,15 +74,19 @@ def finish(held: Sequence[Archive], files: Files, into: Path, *, delete: bool = 
     """Make the copy say what its archives are; `delete` the ones that are listed no more."""
     repository.publish(into, files, held)
     if delete:
-        listed = {index.blob_path(one.sha256) for one in held}
+        listed = {index.blob_path(blob.sha256) for one in held for blob in one.blobs}
         for path in (into / "blobs/sha256").glob("??/*"):
             if str(path.relative_to(into)) not in listed:
                 path.unlink()
 
 
 def _read(url: str, root: bytes, into: Path) -> tuple[list[Archive], Files]:
+    with remote.fetcher(url) as get:
+        return _read_by(get, root, into)
+
+
+def _read_by(get: Get, root: bytes, into: Path) -> tuple[list[Archive], Files]:
     seen: Files = {}
-    get = index.fetcher(url)
 
     def remember(path: str, most: int) -> bytes | None:
         found: bytes | None = get(path, most)
@@ -116,7 +122,7 @@ def _seed(copied: Path, kept: Path) -> None:
         (kept / "targets.json").write_bytes((copied / f"{version}.targets.json").read_bytes())
 
 
-def _is_there(one: Archive, into: Path) -> bool:
+def _is_there(one: Archive | Blob, into: Path) -> bool:
     try:
         return (into / index.blob_path(one.sha256)).stat().st_size == one.size
     except OSError:

@@ -7,6 +7,7 @@ sees the old state or the new one. One publisher at a time: hold a lock.
 
 from __future__ import annotations
 
+import hashlib
 import html as markup
 import json
 import os
@@ -15,7 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toolman import archive as archives
-from toolman import index, metadata, signing, store, toolchain
+from toolman import index, metadata, provenance, signing, store, toolchain
+from toolman.blob import Blob
 from toolman.checkpoint import checkpoint
 from toolman.digest import sha256
 from toolman.errors import InputError, IntegrityError
@@ -118,7 +120,7 @@ def describe(file: Path, work: Path) -> Archive:
     """What the index says of an archive. It is unpacked in `work`, to see that it can be.
 
     Raises:
-        IntegrityError: it is no archive of a toolchain.
+        IntegrityError: it is no archive of a toolchain, or the provenance beside it is another's.
     """
     name, text = archives.first(file)
     try:
@@ -133,8 +135,14 @@ def describe(file: Path, work: Path) -> Archive:
     members = sum(len(below) + len(names) for _, below, names in os.walk(tree)) + 1
     unpacked = archives.size(tree)
     shutil.rmtree(tree)
+    digest = sha256(file)
     found = Archive(
-        sha256=sha256(file), size=file.stat().st_size, unpacked=unpacked, files=members, about=about
+        sha256=digest,
+        size=file.stat().st_size,
+        unpacked=unpacked,
+        files=members,
+        about=about,
+        provenance=_provenance(file, digest),
     )
     index.parse(index.dump([found]))  # what readers would refuse
     return found
@@ -152,7 +160,9 @@ def add(
     every = index.parse(index.dump([*repository.archives, *files.values()]))
     signed = signing.updated(repository.state, repository.keys, lasts, index.dump(every))
     for file, found in files.items():
-        _copy(file, repository.directory / index.blob_path(found.sha256), found.sha256)
+        for blob in found.blobs:
+            source = file if blob is found else provenance.beside(file)
+            _copy(source, repository.directory / index.blob_path(blob.sha256), blob.sha256)
     publish(repository.directory, signed, every)
     return every
 
@@ -167,8 +177,9 @@ def remove(repository: Opened, digests: Sequence[str], lasts: Lifetimes = LASTS)
     left = [one for one in repository.archives if one not in gone]
     signed = signing.updated(repository.state, repository.keys, lasts, index.dump(left))
     publish(repository.directory, signed, left)
-    for one in gone:
-        (repository.directory / index.blob_path(one.sha256)).unlink(missing_ok=True)
+    kept = {blob.sha256 for one in left for blob in one.blobs}
+    for blob in (blob for one in gone for blob in one.blobs if blob.sha256 not in kept):
+        (repository.directory / index.blob_path(blob.sha256)).unlink(missing_ok=True)
     return gone
 
 
@@ -209,6 +220,16 @@ def publish(directory: Path, files: Mapping[str, bytes], every: Sequence[Archive
     """Write signed `files`, the last one last, and the page that tells of `every` archive."""
     _page(directory, every)
     _write(directory, files)
+
+
+def _provenance(file: Path, digest: str) -> Blob | None:
+    beside = provenance.beside(file)
+    try:
+        content = beside.read_bytes()
+    except FileNotFoundError:
+        return None
+    provenance.check(content, digest, str(beside))
+    return Blob(sha256=hashlib.sha256(content).hexdigest(), size=len(content))
 
 
 def _page(directory: Path, found: Sequence[Archive]) -> None:
@@ -279,6 +300,8 @@ def _row(one: Archive) -> str:
     cells += [f"{one.size / 1e6:.1f} MB", f"{one.unpacked / 1e6:.1f} MB"]
     said = "".join(f"<td>{markup.escape(cell)}</td>" for cell in cells)
     link = f'<a href="{index.blob_path(one.sha256)}"><code>{one.sha256}</code></a>'
+    if one.provenance:
+        link += f' <a href="{index.blob_path(one.provenance.sha256)}">provenance</a>'
     return f"<tr>{said}<td>{link}</td></tr>\n"
 
 

@@ -151,6 +151,23 @@ def run(
         return process.finish()
 
 
+def answer(argv: Sequence[str], text: str, seconds: float) -> Finished:
+    """Run `argv` with `text` on its standard input, for so long at most.
+
+    Raises:
+        InputError: there is no such program, or it does not end.
+    """
+    try:
+        done = subprocess.run(
+            argv, input=text, capture_output=True, text=True, errors="replace", timeout=seconds
+        )
+    except OSError as error:
+        raise InputError(f"cannot run {argv[0]}: {error.strerror}") from error
+    except subprocess.TimeoutExpired:
+        raise InputError(f"{argv[0]} has not ended after {seconds:.0f} seconds") from None
+    return Finished(code=done.returncode, out=done.stdout, err=done.stderr)
+
+
 def start(
     argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> Running:

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from toolman.toolchain import Toolchain
 
 _C = '#include <stdio.h>\nint main(void) { return puts("hello") < 0; }\n'
-_CXX = "#include <iostream>\nint main() { std::cout << 1 << std::endl; }\n"
+# Headers, library and exceptions; <iostream> would prove no more, and take six times as long.
+_CXX = """\
+#include <exception>
+#include <new>
+int main() { try { delete new int; throw std::exception(); } catch (std::exception &) {} }
+"""
 _GO = "package main\nfunc main() { println(1) }\n"
 _SOURCES = {"c": ("gcc", "c", _C), "c++": ("g++", "cc", _CXX), "gccgo": ("gccgo", "go", _GO)}
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolman import toolchain
+from toolman import syncing, toolchain
 from toolman.checkpoint import checkpoint
 from toolman.errors import InputError, ToolmanError
 
@@ -89,7 +89,7 @@ class Store:
         place.parent.mkdir(parents=True, exist_ok=True)
         _make_readonly(tree)
         checkpoint("before-sync")
-        _sync_file_system(tree)
+        syncing.sync(tree)
         checkpoint("before-rename")
         try:
             tree.rename(place)
@@ -368,21 +368,8 @@ def _make_readonly(tree: Path) -> None:
         for name in names:
             path = os.path.join(directory, name)
             mode = os.lstat(path).st_mode
-            if stat.S_ISREG(mode):
+            if stat.S_ISREG(mode) and mode & 0o222:
                 os.chmod(path, stat.S_IMODE(mode) & 0o555)
-
-
-def _sync_file_system(tree: Path) -> None:
-    import ctypes  # 10 ms: kept off the read commands
-
-    # One syncfs costs a tenth of an fsync for every file (reference/managers.md, 2.2).
-    descriptor = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), str(tree))
-    finally:
-        os.close(descriptor)
 
 
 def _make_writable(function: Callable[..., object], path: str, _: object) -> None:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FILE = "toolchain.json"
+SBOM = "sbom.spdx.json"
+"""Beside it: what the toolchain is made of; see `sbom`."""
 SCHEMA = 1
 
 

@@ -13,9 +13,9 @@ import re
 import stat
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import IO, TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -25,18 +25,24 @@ from toolman import __version__
 from toolman.errors import InputError, IntegrityError, NetworkError, ToolmanError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+DAMAGED = "the mirror is damaged, or somebody changes files on the way"
 
 _T = TypeVar("_T")
 
 _CONNECT = 5.0  # seconds
 _SILENCE = 30.0  # seconds without a byte
+_DIGESTION = 300.0  # seconds that a server may take for what it was sent, before it answers
 _SLOWEST = 1000.0  # bytes a second, after the first `_SILENCE`
 _REDIRECTS = 10
 _BLOCK = 1 << 16
+_FEW = 4  # blocks that are read of a refusal
 _REASON = 80  # characters of what a server calls its status
+_REPLY_MOST = 1 << 20  # bytes of an answer that is no file
 _ERRNO = re.compile(r"\[Errno -?\d+\] ")
 _NAME = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d*)?")
+_CODE = re.compile(rb'"code"\s*:\s*"([A-Z_]{1,40})"')  # of a registry's errors
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 
 
@@ -65,6 +71,18 @@ class Answer:
     framed: bool
     """Whether its end is told from a broken connection, without a length."""
     blocks: Iterator[bytes]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By names in any case; none of a file's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What is answered to something else than the wish for a file."""
+
+    status: int
+    headers: Mapping[str, str]
+    """By names in any case."""
+    body: bytes
 
 
 class Failure(Exception):
@@ -74,6 +92,8 @@ class Failure(Exception):
         super().__init__(text)
         self.status = status
         """HTTP's; 404 for a file that is not there, too."""
+        self.challenge = ""
+        """WWW-Authenticate, if it came from the server that was asked, not by a redirect."""
 
 
 class Again(Failure):
@@ -121,29 +141,54 @@ def client() -> httpx.Client:
 
 
 @contextmanager
-def ask(client: httpx.Client, url: str, span: Span | None = None) -> Iterator[Answer]:
-    """What a server answers.
+def ask(
+    client: httpx.Client,
+    url: str,
+    span: Span | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Iterator[Answer]:
+    """What a server answers. With `headers`, no password is sent but theirs.
 
     Raises:
         Failure: it does not give the file; also while that is read, and when `client` is closed.
         Misfit: it gives another span.
     """
-    try:
+    with _failing():
         known = httpx.URL(url)
         own = (known.username, known.password) if known.userinfo else httpx.USE_CLIENT_DEFAULT
-        headers = _asked(span) if span else {}
-        with client.stream("GET", known, headers=headers, auth=own) as response:
+        auth = own if headers is None else None
+        sent = {**(headers or {}), **(_asked(span) if span else {})}
+        with client.stream("GET", known, headers=sent, auth=auth) as response:
             yield _answer(response, span)
-    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-        reason = _ERRNO.sub("", str(error)) or "no answer"
-        raise Unreached(reason, host(str(error.request.url))) from error
-    except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
-        raise Again(str(error) or type(error).__name__) from error
-    except httpx.InvalidURL:
-        raise Failure("this is no URL") from None
-    except (httpx.HTTPError, RuntimeError) as error:
-        # RuntimeError: httpx's of a client that was closed meanwhile.
-        raise Failure(str(error) or type(error).__name__) from error
+
+
+def send(
+    client: httpx.Client,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    content: bytes | Iterable[bytes] | None = None,
+) -> Reply:
+    """What a server answers to a request of any kind. Only HEAD follows redirects.
+
+    Raises:
+        Failure: it refuses, or says too much.
+    """
+    patience = httpx.Timeout(_SILENCE, connect=_CONNECT, read=_DIGESTION)
+    options: dict[str, Any] = {"auth": None, "follow_redirects": method == "HEAD"}
+    with _failing():
+        request = client.stream(
+            method, url, headers=dict(headers), content=content, timeout=patience, **options
+        )
+        with request as response:
+            body = bytearray()
+            for block in _paced(response.iter_raw()):
+                body += block
+                if len(body) > _REPLY_MOST:
+                    raise Failure(f"answers with more than {_REPLY_MOST} bytes")
+            if response.is_error:
+                raise _refusal(response, bytes(body))
+            return Reply(status=response.status_code, headers=response.headers, body=bytes(body))
 
 
 @contextmanager
@@ -160,6 +205,20 @@ def local(url: str, span: Span | None = None) -> Iterator[Answer]:
         hosts = frozenset({host(url)})
         blocks = _paced(_read(file))
         yield Answer(start=start, length=length, etag=None, hosts=hosts, framed=True, blocks=blocks)
+
+
+def bounded(answer: Answer, url: str, most: int) -> bytes:
+    """All that `url` answers, at most so many bytes.
+
+    Raises:
+        IntegrityError: it is more.
+    """
+    found = bytearray()
+    for block in answer.blocks:
+        found += block
+        if len(found) > most:
+            raise IntegrityError(f"{shown(url)} is larger than {most} bytes", hint=DAMAGED)
+    return bytes(found)
 
 
 def is_local(url: str) -> bool:
@@ -205,6 +264,23 @@ def first_good(
     raise next((one for one in failures if isinstance(one, IntegrityError)), failures[0])
 
 
+@contextmanager
+def _failing() -> Iterator[None]:
+    """Whatever goes wrong is a `Failure`."""
+    try:
+        yield
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        reason = _ERRNO.sub("", str(error)) or "no answer"
+        raise Unreached(reason, host(str(error.request.url))) from error
+    except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
+        raise Again(str(error) or type(error).__name__) from error
+    except httpx.InvalidURL:
+        raise Failure("this is no URL") from None
+    except (httpx.HTTPError, RuntimeError) as error:
+        # RuntimeError: httpx's of a client that was closed meanwhile.
+        raise Failure(str(error) or type(error).__name__) from error
+
+
 def _netrc() -> httpx.NetRCAuth:
     import netrc
 
@@ -233,6 +309,9 @@ def _answer(response: httpx.Response, span: Span | None) -> Answer:
     if span and code == httpx.codes.PARTIAL_CONTENT:
         start, total = span.start, _total(response, span)
     elif code != httpx.codes.OK:
+        # Who reads the answer to its end keeps the connection.
+        for _ in zip(range(_FEW), response.iter_raw(), strict=False):
+            pass
         raise _refusal(response)
     return Answer(
         start=start,
@@ -240,6 +319,7 @@ def _answer(response: httpx.Response, span: Span | None) -> Answer:
         etag=response.headers.get("ETag"),
         hosts=frozenset(host(str(one.url)) for one in (*response.history, response)),
         framed="Transfer-Encoding" in response.headers,
+        headers=response.headers,
         blocks=_paced(response.iter_raw()),
     )
 
@@ -252,12 +332,16 @@ def _total(response: httpx.Response, span: Span) -> int:
     return total
 
 
-def _refusal(response: httpx.Response) -> Failure:
+def _refusal(response: httpx.Response, body: bytes = b"") -> Failure:
     code = response.status_code
-    said = f"{code} {response.reason_phrase[:_REASON]}".strip()
+    reasons = [one.decode() for one in _CODE.findall(body)[:_FEW]]
+    said = " ".join([f"{code} {response.reason_phrase[:_REASON]}".strip(), *reasons])
     if code == httpx.codes.TOO_MANY_REQUESTS or code >= httpx.codes.INTERNAL_SERVER_ERROR:
         return Again(said, code, _retry_after(response.headers.get("Retry-After", "")))
-    return Failure(said, code)
+    refusal = Failure(said, code)
+    if not response.history:
+        refusal.challenge = response.headers.get("WWW-Authenticate", "")
+    return refusal
 
 
 def _retry_after(text: str) -> float:

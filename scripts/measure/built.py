@@ -39,7 +39,7 @@ def build(bench: Bench) -> Iterator[Row]:
     tarballs: list[str | Path] = [bench.venv / "bin/python", _MEASURE / "tarballs.py"]
     rows.call([*tarballs, _RECIPE, "arm64", plain / "tarballs"], bench.environ)
     rows.remove(bench.kept / "built")
-    environ = _environ(bench)
+    environ = environment(bench)
     rows.say(f"building {_TARGET}")
     first = rows.timed(_install(bench, _TARGET), environ)
     rows.say(f"building {_SECOND}")
@@ -53,7 +53,7 @@ def build(bench: Bench) -> Iterator[Row]:
 
 def speed(bench: Bench) -> Iterator[Row]:
     """How fast the compiler is."""
-    gcc = _gcc(bench)
+    gcc = compiler(bench)
     major = rows.call([gcc, "-dumpversion"]).partition(".")[0].strip()
     find: list[str | Path] = [bench.venv / "bin/python", _MEASURE / "peers.py", major, "arm64"]
     theirs = rows.call(find, bench.environ).strip()
@@ -65,15 +65,15 @@ def speed(bench: Bench) -> Iterator[Row]:
 
 def size(bench: Bench) -> Iterator[Row]:
     """How large an archive is, and what it holds."""
-    _gcc(bench)
+    compiler(bench)
     words: list[str | Path] = [bench.launcher, "pack", "--json", "-o", bench.scratch, _TARGET]
-    made = json.loads(rows.call(words, _environ(bench)))
+    made = json.loads(rows.call(words, environment(bench)))
     for key, name, goal in (("size", "packed", 30), ("unpacked", "unpacked", 200)):
         ours = made[key] / 1e6
         yield Row(name=f"{_TARGET}, c++, {name}", ours=ours, goal=goal, unit="MB")
 
 
-def _environ(bench: Bench) -> dict[str, str]:
+def environment(bench: Bench) -> dict[str, str]:
     """That of the home with what was built; its cache holds the sources, but nothing built."""
     place = bench.kept / "built"
     environ = rows.own_home(bench, place)
@@ -90,9 +90,9 @@ def _install(bench: Bench, target: str) -> list[str | Path]:
     return [bench.launcher, "install", "-q", target, "--with", "c++", "--origin", "source"]
 
 
-def _gcc(bench: Bench) -> Path:
+def compiler(bench: Bench) -> Path:
     """The compiler that was built last; it is built now, if there is none."""
-    environ = _environ(bench)
+    environ = environment(bench)
     rows.say(f"building {_TARGET}, unless it is there")
     rows.call(_install(bench, _TARGET), environ)
     which = rows.call([bench.launcher, "which", "gcc", "--target", _TARGET], environ)

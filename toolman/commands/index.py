@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SUMMARY = "say whose prebuilt archives to trust: signed lists of them"
 EXAMPLES = """\
   toolman index add corp https://example.org/toolchains --root corp-root.json
+  toolman index add corp oci://registry.example.org/team/toolchains --root corp-root.json
   toolman index add stick /media/stick/toolchains --root corp-root.json
   toolman index add corp https://a.example.org/t https://b.example.org/t --root corp-root.json
                                      (the same repository at two places)

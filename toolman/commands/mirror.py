@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from toolman import index, store
 from toolman.commands import output
+from toolman.errors import InputError
 
 if TYPE_CHECKING:
     import argparse
@@ -17,9 +18,11 @@ SUMMARY = "copy a repository, verified, without its keys"
 EXAMPLES = """\
   toolman mirror sync https://example.org/toolchains /srv/www/toolchains --root root.json
   toolman mirror sync https://example.org/toolchains /media/stick/toolchains --root root.json
+  toolman mirror sync oci://registry.example.org/team/toolchains /srv/www/t --root root.json
 Say it again to bring the copy up to date: only what is missing is fetched. A copy is as good as
 the repository, until its timestamp expires (3 days): sync it each day.
 """
+_SCHEMES = [(f"{one}:",) for one in ("oci", "oci+http", "https", "http", "file")]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, ctx: Context) -> int:
     from toolman import mirror
 
+    if args.directory.parts[:1] in _SCHEMES:
+        hint = "into a registry: toolman publish push DIR oci://…"
+        raise InputError("a copy is made in a directory", hint=hint)
     into = ctx.directory / args.directory
     root = index.root_of(ctx.directory / args.root)
     urls = [index.url_of(one, ctx.directory) for one in args.url]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolman import archive, choose, store, toolchain
+from toolman import archive, choose, provenance, sbom, store, toolchain
 from toolman.commands import output
 from toolman.errors import InputError
 
@@ -21,6 +22,7 @@ EXAMPLES = """\
   toolman pack arm64-musl -o dist/               (a directory: the name is made there)
   toolman pack linux/arm64 -o arm64.tar.zst --level 3
   tar --zstd -xf arm64.tar.zst                   (works from wherever it is unpacked)
+What it is made of is in it, sbom.spdx.json; how it was made is beside it, FILE.provenance.json.
 SOURCE_DATE_EPOCH, if set, is the time of all that is in it; else that is 1970.
 """
 _RANGE = f"{archive.LEVELS[0]} to {archive.LEVELS[-1]}"
@@ -37,15 +39,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=archive.LEVEL,
         help=f"how hard to compress, {_RANGE} (default: {archive.LEVEL})",
     )
+    parser.add_argument(
+        "--builder",
+        metavar="URI",
+        type=_uri,
+        default=provenance.LOCAL,
+        help=f"who builds here, for the provenance (default: {provenance.LOCAL})",
+    )
     output.add_json(parser)
 
 
 def run(args: argparse.Namespace, ctx: Context) -> int:
     choice = choose.choose(args.target, ctx.store, libc=args.libc, directory=ctx.directory)
     found = choose.installed(choice, ctx.store)
-    made = execute(found, _place(args.into, found, ctx), args.level, ctx)
+    place = _place(args.into, found, ctx)
+    made, beside = execute(found, place, ctx, level=args.level, builder=args.builder)
     if args.json:
-        values = {**asdict(made), "path": str(made.path)}
+        values = {**asdict(made), "path": str(made.path), "provenance": str(beside)}
         output.print_json({**values, "toolchain": output.summary(found)})
         return 0
     rows = [
@@ -53,16 +63,20 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
         ("packed", f"{made.size / 1e6:.1f} MB"),
         ("unpacked", f"{made.unpacked / 1e6:.1f} MB"),
         ("sha256", made.sha256),
+        ("provenance", str(beside)),
     ]
     output.table(rows)
     return 0
 
 
-def execute(found: Toolchain, into: Path, level: int, ctx: Context) -> archive.Packed:
-    """Pack `found` into the file `into`.
+def execute(
+    found: Toolchain, into: Path, ctx: Context, *, level: int, builder: str
+) -> tuple[archive.Packed, Path]:
+    """Pack `found` into the file `into`; the archive, and the file with its provenance.
 
     Raises:
         InputError: it is a linked one, or `into` is in no directory.
+        IntegrityError: its SBOM is damaged.
     """
     if found.about.root:
         raise InputError(
@@ -71,19 +85,29 @@ def execute(found: Toolchain, into: Path, level: int, ctx: Context) -> archive.P
         )
     if not into.parent.is_dir():
         raise InputError(f"there is no directory {into.parent}")
-    tree = archive.Tree(
-        root=found.path, top=f"{found.name}-{found.about.version}", first=toolchain.FILE
-    )
     mtime = _mtime(ctx.environ.get("SOURCE_DATE_EPOCH", "0"))
+    document = sbom.of(found, mtime)
+    top = f"{found.name}-{found.about.version}"
+    added = {sbom.FILE: document}
+    tree = archive.Tree(root=found.path, top=top, first=toolchain.FILE, added=added)
     total = archive.size(found.path)
     with store.unwinding(), ctx.reporter.bar(f"packing {found.name}", total) as advance:
-        return archive.pack(tree, into, advance, level=level, mtime=mtime)
+        made = archive.pack(tree, into, advance, level=level, mtime=mtime)
+        said = provenance.statement(made, found.about, document, builder)
+        store.write(provenance.beside(into), said.decode())
+    return made, provenance.beside(into)
 
 
 def _level(text: str) -> int:
     if text.isascii() and text.isdigit() and int(text) in archive.LEVELS:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a number from {_RANGE}")
+
+
+def _uri(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+", text):
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r} is no URI")
 
 
 def _place(into: Path | None, found: Toolchain, ctx: Context) -> Path:

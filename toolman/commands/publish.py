@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from toolman.metadata import State
     from toolman.signing import Lifetimes
 
-SUMMARY = "make, sign and keep a repository of packed toolchains, for any static server"
+SUMMARY = "make, sign and keep a repository of packed toolchains, for any server or registry"
 EXAMPLES = """\
   toolman publish init www/toolchains --keys ~/keys
   toolman publish add www/toolchains dist/*.tar.zst --keys ~/keys
   toolman publish list www/toolchains          what it holds, and when its signatures expire
   toolman publish remove www/toolchains 3f2a9c01 --keys ~/keys
   toolman publish refresh www/toolchains --keys ~/keys      (each day: timestamps last 3 days)
+  toolman publish push www/toolchains oci://registry.example.org/team/toolchains
   toolman publish rotate www/toolchains --keys ~/keys       new root keys, signed by the old ones
 Readers get www/toolchains/metadata/1.root.json by another way than the server. A directory of
 keys needs not hold all of them: `add` takes targets and online, `refresh` online alone, `rotate`
@@ -47,6 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     one = _action(actions, "rotate", "replace keys by new ones")
     one.add_argument("--role", choices=("root", "targets", "online"), default="root")
     _add_numbers(one, None, None)
+    one = output.add_action(actions, "push", "copy a repository into an OCI registry")
+    one.add_argument("directory", type=Path, metavar="DIR", help="the repository")
+    one.add_argument("url", metavar="URL", help="where: oci://registry.example.org/team/toolchains")
+    output.add_json(one)
     one = output.add_action(actions, "list", "show archives and expiry")
     one.add_argument("directory", type=Path, metavar="DIR", help="the repository")
     output.add_json(one)
@@ -57,7 +62,8 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
     if args.action == "list":
         _list(args)
         return 0
-    args.keys = ctx.directory / args.keys
+    if args.action != "push":
+        args.keys = ctx.directory / args.keys
     with _locked(args.directory, ctx):
         _ACTIONS[args.action](args, ctx)
     return 0
@@ -132,6 +138,26 @@ def _rotate(args: argparse.Namespace, ctx: Context) -> None:
     )
     made = sorted(path.name for path in set(args.keys.glob("*.pem")) - before)
     _say(args, ctx, opened.archives, f"new {args.role} keys in {args.keys}: {', '.join(made)}")
+
+
+def _push(args: argparse.Namespace, ctx: Context) -> None:
+    from toolman import push, registry
+    from toolman.upload import Upload
+
+    at = registry.repository(args.url)
+    with registry.Session() as session:
+        upload = Upload(at, session)
+        content = push.read(args.directory, args.url, ctx.reporter.step)
+        lacking = push.missing(content, upload)
+        size = sum(one.size for one in lacking)
+        with ctx.reporter.bar(f"pushing {output.archives(len(lacking))}", size) as advance:
+            push.push(content, lacking, upload, advance)
+    held = content.archives
+    if args.json:
+        output.print_json({**_values(held), "pushed": len(lacking), "bytes": size})
+    else:
+        said = f"{args.url} holds {output.archives(len(held))}, {len(lacking)} new"
+        ctx.reporter.step(said)
 
 
 def _list(args: argparse.Namespace) -> None:
@@ -231,4 +257,11 @@ def _work(ctx: Context) -> Iterator[Path]:
         yield work
 
 
-_ACTIONS = {"init": _init, "add": _add, "remove": _remove, "refresh": _refresh, "rotate": _rotate}
+_ACTIONS = {
+    "init": _init,
+    "add": _add,
+    "remove": _remove,
+    "refresh": _refresh,
+    "rotate": _rotate,
+    "push": _push,
+}

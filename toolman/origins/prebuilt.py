@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from toolman import archive, fetch, index, toolchain
+from toolman import archive, index, toolchain
 from toolman.digest import sha256
 from toolman.errors import AbsentError, IntegrityError, NetworkError
 from toolman.origins import meets
@@ -147,6 +147,8 @@ def _fetch(chosen: Plan, ctx: Context) -> None:
     found, place = chosen.archive, chosen.place
     if place.exists() and sha256(place) == found.sha256:
         return
+    from toolman import fetch  # a tenth of a second: kept off what is there
+
     place.unlink(missing_ok=True)
     wanted = fetch.Download(
         name=found.about.name,

@@ -1,0 +1,36 @@
+"""Repositories by their URL: on a server, in a directory, or in a registry."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from toolman import artifact, fetch, registry
+from toolman.errors import NetworkError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toolman.metadata import Get
+
+_NOT_FOUND = (403, 404)  # 403 is what object stores answer where nobody may list what there is
+
+
+@contextmanager
+def fetcher(url: str) -> Iterator[Get]:
+    """What gives the signed files of the repository at `url` to `metadata.read`.
+
+    Raises:
+        NetworkError, IntegrityError: the registry has no repository under that name.
+    """
+    with fetch.contents() as content:
+
+        def get(path: str, most: int) -> bytes | None:
+            try:
+                return content(f"{url}/{path}", most)
+            except NetworkError as error:
+                if error.status in _NOT_FOUND:
+                    return None
+                raise
+
+        yield artifact.Repository(url, content).get if registry.is_oci(url) else get
