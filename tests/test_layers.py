@@ -11,12 +11,13 @@ PACKAGE = Path(__file__).parents[1] / "toolman"
 
 # From the bottom up; a module imports only from lines above its own, or within its package.
 LAYERS = (
-    ("errors", "checkpoint", "digest", "report", "schema"),
+    ("errors", "checkpoint", "digest", "report", "schema", "locks", "lifetimes", "offline"),
     ("target", "shell"),
     ("pin", "partial", "web"),
     ("fetch",),
     ("request", "recipe", "elf", "host", "run", "archive"),
     ("paths", "toolchain", "kernel"),
+    ("manifest",),
     ("store",),
     ("metadata",),
     ("index", "signing"),
@@ -34,7 +35,7 @@ LAYERS = (
 )
 LIBRARIES: dict[str, str | tuple[str, ...]] = {
     "platformdirs": "toolman.paths",
-    "filelock": "toolman.store",
+    "filelock": "toolman.locks",
     "elftools": "toolman.elf.image",
     "tqdm": "toolman.cli",
     "shtab": "toolman.commands.completions",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toolman import archive as archives
-from toolman import index, metadata, signing, store, toolchain
+from toolman import index, manifest, metadata, signing, store, toolchain
 from toolman.checkpoint import checkpoint
 from toolman.digest import sha256
 from toolman.errors import InputError, IntegrityError
@@ -132,6 +132,7 @@ def describe(file: Path, work: Path) -> Archive:
     archives.unpack(file, tree)
     members = sum(len(below) + len(names) for _, below, names in os.walk(tree)) + 1
     unpacked = archives.size(tree)
+    manifest.seal(tree)  # which sees whether it is still what was installed
     shutil.rmtree(tree)
     found = Archive(
         sha256=sha256(file), size=file.stat().st_size, unpacked=unpacked, files=members, about=about

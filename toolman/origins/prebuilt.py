@@ -14,16 +14,16 @@ from toolman import archive, fetch, index, toolchain
 from toolman.digest import sha256
 from toolman.errors import AbsentError, IntegrityError, NetworkError
 from toolman.origins import meets
+from toolman.request import Request
 from toolman.toolchain import Component
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from toolman.context import Context
     from toolman.host import Host
     from toolman.index import Archive, Index
-    from toolman.request import Request
     from toolman.toolchain import Description
 
 NAME = "prebuilt"
@@ -85,14 +85,35 @@ def plan(request: Request, ctx: Context) -> Plan:
         except NetworkError as error:
             unreachable = error
             continue
-        fitting = [some for some in known if _fits(some, request, ctx.host)]
-        found = min(fitting, key=_rank, default=None)
+        found = best(known, request, ctx.host)
         if found:
             return Plan(request=request, index=one, archive=found, cache=ctx.paths.cache)
     if unreachable:
         raise unreachable
     names = ", ".join(one.name for one in index.indexes(ctx))
     raise AbsentError(f"no archive for {ctx.host.key} in {names}")
+
+
+def again(about: Description, ctx: Context) -> Plan | None:
+    """How to have the bytes of an installed toolchain once more; None if no index has them."""
+    for one in index.indexes(ctx):
+        for some in index.known(one):
+            if some.sha256 == about.digest:
+                return exactly(some, one, ctx)
+    return None
+
+
+def exactly(found: Archive, of: Index, ctx: Context) -> Plan:
+    """How to install that very archive of an index."""
+    about = found.about
+    request = Request(target=about.target, languages=about.languages)
+    return Plan(request=request, index=of, archive=found, cache=ctx.paths.cache)
+
+
+def best(every: Iterable[Archive], request: Request, host: Host) -> Archive | None:
+    """Of several archives the one that `host` takes for `request`, if one fits."""
+    fitting = [one for one in every if _fits(one, request, host)]
+    return min(fitting, key=_rank, default=None)
 
 
 def make(chosen: Plan, into: Path, ctx: Context) -> Description:
@@ -103,7 +124,7 @@ def make(chosen: Plan, into: Path, ctx: Context) -> Description:
         IntegrityError: it is not the archive that the index names.
     """
     found = chosen.archive
-    _fetch(chosen, ctx)
+    obtain(chosen, ctx)
     ctx.reporter.step(f"unpacking {found.about.name}")
     limits = archive.Limits(unpacked=found.unpacked, members=found.files)
     archive.unpack(chosen.place, into, limits)
@@ -115,35 +136,13 @@ def make(chosen: Plan, into: Path, ctx: Context) -> Description:
     return replace(found.about, name=name, origin=NAME, digest=found.sha256, host=ctx.host.key)
 
 
-def clean(about: Description, ctx: Context) -> None:
-    """Nothing: an archive in the cache is there for the next install."""
-    del about, ctx
+def obtain(chosen: Plan, ctx: Context) -> None:
+    """Have the archive in the cache.
 
-
-def listed(ctx: Context) -> Iterator[Description]:
-    """What runs on this host of that which the indexes last said; never asks the network."""
-    for one in index.indexes(ctx):
-        for some in index.known(one):
-            if _runs(some.about, ctx.host):
-                yield some.about
-
-
-def _fits(found: Archive, request: Request, host: Host) -> bool:
-    about = found.about
-    return _runs(about, host) and about.target == request.target and meets(about, request)
-
-
-def _runs(about: Description, host: Host) -> bool:
-    if about.origin == _STATIC:
-        return about.host.rpartition("-")[2] == host.machine
-    return about.host == host.key
-
-
-def _rank(found: Archive) -> tuple[list[int], int]:
-    return [-int(part) for part in found.about.version.split(".") if part.isdigit()], found.size
-
-
-def _fetch(chosen: Plan, ctx: Context) -> None:
+    Raises:
+        NetworkError: no mirror gives it.
+        IntegrityError: none gives the right bytes.
+    """
     found, place = chosen.archive, chosen.place
     if place.exists() and sha256(place) == found.sha256:
         return
@@ -160,3 +159,32 @@ def _fetch(chosen: Plan, ctx: Context) -> None:
         trouble = fetch.fetch([wanted], advance, warn=ctx.reporter.step)
     for error in trouble.values():
         raise error
+
+
+def clean(about: Description, ctx: Context) -> None:
+    """Nothing: an archive in the cache is there for the next install."""
+    del about, ctx
+
+
+def listed(ctx: Context) -> Iterator[Description]:
+    """What runs on this host of that which the indexes last said; never asks the network."""
+    for one in index.indexes(ctx):
+        for some in index.known(one):
+            if runs(some.about, ctx.host):
+                yield some.about
+
+
+def runs(about: Description, host: Host) -> bool:
+    """Whether a toolchain that was packed works on `host`."""
+    if about.origin == _STATIC:
+        return about.host.rpartition("-")[2] == host.machine
+    return about.host == host.key
+
+
+def _fits(found: Archive, request: Request, host: Host) -> bool:
+    about = found.about
+    return runs(about, host) and about.target == request.target and meets(about, request)
+
+
+def _rank(found: Archive) -> tuple[list[int], int]:
+    return [-int(part) for part in found.about.version.split(".") if part.isdigit()], found.size
