@@ -11,7 +11,8 @@ PACKAGE = Path(__file__).parents[1] / "toolman"
 
 # From the bottom up; a module imports only from lines above its own, or within its package.
 LAYERS = (
-    ("errors", "checkpoint", "digest", "report", "schema", "locks", "lifetimes", "offline"),
+    ("errors", "checkpoint", "digest", "report", "schema", "locks", "lifetimes"),
+    ("offline",),
     ("target", "shell"),
     ("pin", "partial", "web"),
     ("fetch",),
@@ -22,7 +23,7 @@ LAYERS = (
     ("metadata",),
     ("index", "signing"),
     ("repository",),
-    ("mirror",),
+    ("mirror", "exported"),
     ("choose", "context", "build"),
     ("environment",),
     ("publish",),

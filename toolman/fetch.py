@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from toolman import partial, web
+from toolman import offline, partial, web
 from toolman.digest import sha256
 from toolman.errors import IntegrityError, NetworkError
 
@@ -102,6 +102,8 @@ def content(url: str, most: int) -> bytes:
         if web.is_local(url):
             with web.local(url) as answer:
                 return _bounded(answer, url, most)
+        if offline.on():
+            raise offline.refused(web.shown(url))
         with web.client() as client:
             return _patiently(client, url, most)
     except web.Failure as error:
@@ -191,10 +193,11 @@ class _Shared:
             self._warn(text)
 
     def is_dead(self, url: str) -> bool:
-        """Whether to ask would cost time for nothing."""
-        return not web.is_local(url) and (web.host(url) in self._silent or self.is_offline())
+        """Whether to ask would cost time for nothing, or is not allowed."""
+        silent = web.host(url) in self._silent or self.is_silent() or offline.on()
+        return silent and not web.is_local(url)
 
-    def is_offline(self) -> bool:
+    def is_silent(self) -> bool:
         return not self._answered and len(self._silent) >= _ENOUGH
 
     def no_answer(self) -> NetworkError:
@@ -341,7 +344,11 @@ class _Job:
         failed = [f"{web.host(url)}: {error}" for url, error in self._failed.items()]
         if self._wrong:
             raise _integrity("; ".join([*self._wrong.values(), *failed]))
-        if self._shared.is_offline() or not failed:
+        far = [web.shown(url) for url in self._download.urls if not web.is_local(url)]
+        if offline.on() and far:
+            sha, place = self._download.sha256, self._download.path
+            return offline.lacking([offline.Missing(url=far[0], sha256=sha, place=place)])
+        if self._shared.is_silent() or not failed:
             return self._shared.no_answer()
         return NetworkError("; ".join(failed))
 

@@ -21,7 +21,7 @@ from urllib.request import url2pathname
 
 import httpx
 
-from toolman import __version__
+from toolman import __version__, offline
 from toolman.errors import InputError, IntegrityError, NetworkError, ToolmanError
 
 if TYPE_CHECKING:
@@ -128,6 +128,8 @@ def ask(client: httpx.Client, url: str, span: Span | None = None) -> Iterator[An
         Failure: it does not give the file; also while that is read, and when `client` is closed.
         Misfit: it gives another span.
     """
+    if offline.on():
+        raise Failure("offline")
     try:
         known = httpx.URL(url)
         own = (known.username, known.password) if known.userinfo else httpx.USE_CLIENT_DEFAULT

@@ -53,7 +53,7 @@ class Plan:
     @property
     def place(self) -> Path:
         """Where the archive is kept."""
-        return self.cache / "sha256" / self.archive.sha256
+        return place(self.archive, self.cache)
 
     @property
     def summary(self) -> str:
@@ -62,6 +62,11 @@ class Plan:
     def space(self, ctx: Context) -> Mapping[Path, int]:
         """Bytes that it takes in the cache and in the store."""
         return {ctx.paths.cache: self.download, ctx.paths.data: self.archive.unpacked}
+
+
+def place(found: Archive, cache: Path) -> Path:
+    """Where an archive is kept in the cache."""
+    return cache / "sha256" / found.sha256
 
 
 def offers(request: Request, ctx: Context) -> str | None:
@@ -146,6 +151,10 @@ def obtain(chosen: Plan, ctx: Context) -> None:
     found, place = chosen.archive, chosen.place
     if place.exists() and sha256(place) == found.sha256:
         return
+    if not chosen.index.urls:
+        said = f"{found.about.name} is not in the cache: sha256 {found.sha256}, as {place}"
+        hint = "put it there, or see: toolman import --help"
+        raise NetworkError(f"index {chosen.index.name} has no URL, and {said}", hint=hint)
     place.unlink(missing_ok=True)
     wanted = fetch.Download(
         name=found.about.name,
