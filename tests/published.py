@@ -16,7 +16,7 @@ from archive import HOST, Files, serve
 from toolman import archive, index, repository, target, toolchain
 from toolman.context import Context
 from toolman.paths import Paths
-from toolman.signing import Lifetimes
+from toolman.lifetimes import Lifetimes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

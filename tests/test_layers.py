@@ -20,6 +20,8 @@ LAYERS = (
     ("paths", "toolchain", "kernel"),
     ("manifest",),
     ("store",),
+    ("cache",),
+    ("gc",),
     ("metadata",),
     ("index", "signing"),
     ("repository",),

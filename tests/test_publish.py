@@ -17,7 +17,7 @@ from published import Reader, Repository, names, packed, signed
 
 from toolman import cli, index, repository
 from toolman.errors import InputError, IntegrityError
-from toolman.signing import Lifetimes
+from toolman.lifetimes import Lifetimes
 
 if TYPE_CHECKING:
     from pathlib import Path

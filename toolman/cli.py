@@ -42,11 +42,13 @@ COMMANDS = (
     "mirror",
     "export",
     "import",
+    "gc",
+    "cache",
     "doctor",
     "completions",
 )
-# These are called thousands of times, or become another program.
-_NO_SWEEP = ("env", "run", "which", "exec", "verify", "completions")
+# These are called thousands of times, or become another program; gc says what it sweeps.
+_NO_SWEEP = ("env", "run", "which", "exec", "verify", "completions", "gc")
 _OFFLINE = "--offline"
 _EXAMPLES = """\
 examples:

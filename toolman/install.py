@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from toolman import manifest, publish, store, toolchain
+from toolman import publish, store, toolchain
 from toolman.checkpoint import checkpoint
 from toolman.errors import AbsentError, InputError, NetworkError, ToolmanError
 from toolman.origins import meets
@@ -235,7 +235,6 @@ def _made(name: str, chosen: Plan, ctx: Context, tree: Path) -> Description:
     checkpoint("before-smoke")
     smoke.test(toolchain.Toolchain(path=tree, about=about), tree.parent)
     toolchain.write(tree, about)
-    manifest.seal(tree)
     return about
 
 

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from toolman import elf, kernel, manifest, recipe, run
+from toolman import elf, kernel, recipe, run
 from toolman.errors import AbsentError, InputError
 from toolman.origins import apt, distro
 
@@ -108,7 +108,6 @@ def _unpack_package(package: str, archive: apt.Archive, ctx: Context) -> bool:
         # Since Debian 13 the static package holds only links into the other one.
         if not any(path.exists() for path in tree.glob("usr/bin/qemu-*")):
             return False
-        manifest.seal(tree)
         digest = hashlib.sha256(deb.sha256.encode()).hexdigest()[:12]
         ctx.store.add(tree, f"{_STORED}-{deb.version.replace(':', '_')}-{digest}")
     return True

@@ -11,6 +11,7 @@ import html as markup
 import json
 import os
 import shutil
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from toolman.checkpoint import checkpoint
 from toolman.digest import sha256
 from toolman.errors import InputError, IntegrityError
 from toolman.index import Archive
-from toolman.signing import Lifetimes
+from toolman.lifetimes import Lifetimes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from toolman.signing import Keys, Owner
 
 LASTS = Lifetimes()
+_KEPT = 30 * 86400.0  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,11 +178,14 @@ def remove(repository: Opened, digests: Sequence[str], lasts: Lifetimes = LASTS)
 def refresh(repository: Opened, lasts: Lifetimes = LASTS) -> None:
     """Sign anew what expires in days; targets too, if it soon expires.
 
+    What nothing names any more goes a month later: until then a reader may be in the midst of it.
+
     Raises:
         InputError: a key is missing.
     """
     signed = signing.updated(repository.state, repository.keys, lasts)
     publish(repository.directory, signed, repository.archives)
+    _prune(repository, signed)
 
 
 def rotate(
@@ -210,6 +215,19 @@ def publish(directory: Path, files: Mapping[str, bytes], every: Sequence[Archive
     """Write signed `files`, the last one last, and the page that tells of `every` archive."""
     _page(directory, every)
     _write(directory, files)
+
+
+def _prune(repository: Opened, signed: Mapping[str, bytes]) -> None:
+    """Delete snapshots, targets and indexes that are a month old and no longer named."""
+    state = repository.state
+    named = {*signed, f"metadata/{state.targets.signed.version}.targets.json"}
+    named.add(metadata.target_path(state.targets.signed.targets[metadata.INDEX]))
+    before = time.time() - _KEPT
+    for pattern in ("metadata/*.snapshot.json", "metadata/*.targets.json", "targets/*.index.json"):
+        for path in repository.directory.glob(pattern):
+            inside = str(path.relative_to(repository.directory))
+            if inside not in named and path.stat().st_mtime < before:
+                path.unlink()
 
 
 def _page(directory: Path, found: Sequence[Archive]) -> None:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolman import toolchain
+from toolman import partial, toolchain
 from toolman.checkpoint import checkpoint
 from toolman.errors import InputError, ToolmanError
 from toolman.locks import idle as idle  # these are part of this module's interface too
@@ -81,11 +81,15 @@ class Store:
             yield work
 
     def add(self, tree: Path, entry: str) -> Path:
-        """Move the finished `tree` into the store as `entry`; its place there.
+        """Move the finished `tree` into the store as `entry`, with its manifest; its place there.
 
         Raises:
+            IntegrityError: the tree is not what the manifest that it came with says.
             OSError: the file system's, as ENOSPC.
         """
+        from toolman import manifest  # 10 ms: kept off the read commands
+
+        manifest.seal(tree)
         place = self.paths.store / entry
         place.parent.mkdir(parents=True, exist_ok=True)
         _make_readonly(tree)
@@ -132,12 +136,14 @@ class Store:
 
     def staged(self) -> list[Path]:
         """What is under way, or was when a command was killed."""
-        return _below(self.paths.staging)
+        return below(self.paths.staging)
 
     def sweep(self) -> None:
         """Delete what killed commands left. Never fails, never waits for another toolman."""
         _sweep(self.paths.staging, self.paths.locks)
         _sweep(self.paths.cache / "staging", self.paths.cache / "locks")
+        for part in partial.old(self.paths.cache / "sha256"):
+            partial.drop(part)
         for path in self.paths.data.glob(".*"):
             if _changed(path) < time.time() - _LEFT:
                 with suppress(OSError):
@@ -162,7 +168,7 @@ def stage(staging: Path, name: str) -> Iterator[Path]:
 
 
 def _sweep(staging: Path, locks: Path) -> None:
-    for work in _below(staging):
+    for work in below(staging):
         name = work.name.rpartition(".")[0]
         with idle(locks, name) as free:
             if free:
@@ -178,7 +184,8 @@ def _remove_orphaned(work: Path) -> None:
         time.sleep(0.1)
 
 
-def _below(directory: Path) -> list[Path]:
+def below(directory: Path) -> list[Path]:
+    """What is in a directory, sorted; nothing if it cannot be read."""
     try:
         return sorted(directory.iterdir())
     except OSError:

@@ -89,7 +89,7 @@ def _cache(file: Export, carried: Sequence[Archive], ctx: Context) -> None:
     store.check_space({ctx.paths.cache: total})
     with store.unwinding(), ctx.reporter.bar("importing", total) as advance:
         for some in carried:
-            file.copy(some, prebuilt.place(some, ctx.paths.cache), advance)
+            file.copy(some, prebuilt.cached(some, ctx.paths.cache), advance)
 
 
 def _runnable(carried: Sequence[Archive], ctx: Context) -> list[Archive]:

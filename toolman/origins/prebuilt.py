@@ -53,7 +53,7 @@ class Plan:
     @property
     def place(self) -> Path:
         """Where the archive is kept."""
-        return place(self.archive, self.cache)
+        return cached(self.archive, self.cache)
 
     @property
     def summary(self) -> str:
@@ -64,7 +64,7 @@ class Plan:
         return {ctx.paths.cache: self.download, ctx.paths.data: self.archive.unpacked}
 
 
-def place(found: Archive, cache: Path) -> Path:
+def cached(found: Archive, cache: Path) -> Path:
     """Where an archive is kept in the cache."""
     return cache / "sha256" / found.sha256
 
