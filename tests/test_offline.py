@@ -5,23 +5,25 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import archive
 import pytest
-from archive import Machine
-from published import Reader, Repository, names
-from test_prebuilt import User, made, published, user  # noqa: F401
+from archive import HOST, Machine
+from published import Reader, Repository, User, compiled, names
 
-from toolman import fetch, index, offline, web
+from toolman import fetch, index, offline, recipe, web
 from toolman.errors import NetworkError
+from toolman.origins import sources
+from toolman.report import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from archive import Server
-    from test_prebuilt import Published
+    from published import Published
 
 DIGEST = "ab" * 32
 # Before anything else is imported: whoever looks up a name or connects is noted, and fails.
@@ -119,7 +121,7 @@ def test_nothing_gets_past_the_client(server: Server) -> None:
         web.ask(client, server.url),
     ):
         pass
-    with pytest.raises(NetworkError, match="offline: .* is not asked"):
+    with pytest.raises(NetworkError, match=r"offline: .* is not asked"):
         fetch.content(server.url, 10)
     assert server.seen == []
 
@@ -139,14 +141,14 @@ def test_an_index_says_what_it_said(
     monkeypatch.setattr(index.time, "time", lambda: old)
     assert names(reader.archives().archives) == ["arm64-musl"]
     monkeypatch.setattr(index.time, "time", lambda: old + index.STALE)
-    with pytest.raises(NetworkError, match="offline: .* is not asked; .* is too old"):
+    with pytest.raises(NetworkError, match=r"offline: .* is not asked; .* is too old"):
         reader.archives()
     assert server.seen == seen
 
 
 def test_an_archive_is_named_and_installed_when_it_is_put_there(
-    user: User,  # noqa: F811
-    published: Published,  # noqa: F811
+    user: User,
+    published: Published,
     guard: Path,
 ) -> None:
     user.env["PYTHONPATH"] = f"{guard.parent / 'guard'}:{archive.CHECKOUT}"
@@ -162,7 +164,7 @@ def test_an_archive_is_named_and_installed_when_it_is_put_there(
     place.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(blob, place)
     user.good("install", "arm64-musl", "--offline")
-    user.good("run", "--offline", "linux/arm64", _compiled(user))
+    user.good("run", "--offline", "linux/arm64", compiled(user))
     assert published.server.seen == seen
     assert not guard.exists()
 
@@ -209,23 +211,35 @@ def test_old_package_lists_are_taken_as_they_are(machine: Machine, packages: Ser
     assert packages.seen == seen
 
 
-def test_sources_are_named(machine: Machine, packages: Server, guard: Path) -> None:
-    done = machine.toolman("install", "armv7-musl", "--origin", "source", "--offline")
-    assert done.code == 3, done.err
-    assert "gmp" in done.err
-    assert f"as {machine.cache}/sha256/" in done.err
-    assert packages.seen == []
-    assert not guard.exists()
+@pytest.mark.usefixtures("is_offline")
+def test_sources_are_named(tmp_path: Path) -> None:
+    found = recipe.load_recipe("gcc-14-musl")
+    pins = sources.wanted(found, HOST.platform, ["gmp", "musl"])
+    with pytest.raises(NetworkError) as caught:
+        sources.obtain(pins, tmp_path, HOST, Silent())
+    said = str(caught.value)
+    for name in ("gmp", "musl"):
+        digest = pins[name][0].sha256
+        assert f"sha256 {digest}, as {tmp_path}/sha256/{digest}" in said
+        assert name in said
+    assert "apt" not in said
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="a namespace without network takes root")
-def test_it_works_where_there_is_no_network(user: User, published: Published) -> None:  # noqa: F811
+def test_it_works_where_there_is_no_network(user: User, published: Published) -> None:
     user.good("install", "arm64-musl")
     user.good("uninstall", "arm64-musl")
-    import sys
-
     done = subprocess.run(
-        ["unshare", "-n", sys.executable, "-m", "toolman", "install", "arm64-musl", "--offline"],
+        [
+            "unshare",
+            *([] if os.geteuid() == 0 else ["-r"]),
+            "-n",
+            sys.executable,
+            "-m",
+            "toolman",
+            "install",
+            "arm64-musl",
+            "--offline",
+        ],
         env={**os.environ, **user.env, "PYTHONPATH": str(archive.CHECKOUT)},
         cwd=user.place,
         capture_output=True,
@@ -238,9 +252,3 @@ def test_it_works_where_there_is_no_network(user: User, published: Published) ->
 def test_env_still_stops_the_shell(machine: Machine) -> None:
     done = machine.toolman("--offline", "env", "arm64-musl")
     assert (done.code, done.out) == (2, "false;\n")
-
-
-def _compiled(user: Any) -> Path:
-    from test_prebuilt import compiled
-
-    return compiled(user)

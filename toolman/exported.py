@@ -81,21 +81,24 @@ class Export:
                 advance(len(block))
             if part.digest != one.sha256:
                 part.clear()
-                raise IntegrityError(
-                    f"{one.about.name} in {self._path} is not what the index says:"
-                    f" sha256 {part.digest}, not {one.sha256}",
-                    hint="the file is damaged, or somebody has changed it; export it anew",
-                )
+                raise self._wrong(one, f"sha256 {part.digest}, not {one.sha256}")
             checkpoint("before-imported")
             part.finish()
 
     def _blob(self, one: Archive) -> Iterator[bytes]:
-        start, size = self._members[index.blob_path(one.sha256)]
+        start, left = self._members[index.blob_path(one.sha256)]
+        if left != one.size:
+            raise self._wrong(one, f"{left} bytes, not {one.size}")
         self._file.seek(start)
-        left = min(size, one.size)
         while left and (block := self._file.read(min(_BLOCK, left))):
             left -= len(block)
             yield block
+
+    def _wrong(self, one: Archive, what: str) -> IntegrityError:
+        return IntegrityError(
+            f"{one.about.name} in {self._path} is not what the index says: {what}",
+            hint="the file is damaged, or somebody has changed it; export it anew",
+        )
 
     def _head(self) -> str:
         try:

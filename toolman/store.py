@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolman import partial, toolchain
+from toolman import toolchain
 from toolman.checkpoint import checkpoint
 from toolman.errors import InputError, ToolmanError
 from toolman.locks import idle as idle  # these are part of this module's interface too
@@ -140,6 +140,8 @@ class Store:
 
     def sweep(self) -> None:
         """Delete what killed commands left. Never fails, never waits for another toolman."""
+        from toolman import partial  # takes OpenSSL along: kept off the read commands
+
         _sweep(self.paths.staging, self.paths.locks)
         _sweep(self.paths.cache / "staging", self.paths.cache / "locks")
         for part in partial.old(self.paths.cache / "sha256"):
