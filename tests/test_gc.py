@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import archive
@@ -22,7 +23,6 @@ from toolman.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from archive import Server
 
@@ -130,8 +130,6 @@ def test_what_a_running_program_uses_stays(where: Store, how: str) -> None:
 
 
 def _proc(process: subprocess.Popen[bytes]) -> Path:
-    from pathlib import Path
-
     return Path(f"/proc/{process.pid}")
 
 

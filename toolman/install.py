@@ -49,8 +49,7 @@ def ensure(request: Request, ctx: Context, origin: str | None = None) -> Result:
         if not publish.is_current(ctx.store):
             publish.publish(ctx.store)
         return Result(toolchain=present, fresh=False)
-    for directory in (ctx.paths.data, ctx.paths.cache):
-        store.check_writable(directory)
+    _check_writable(ctx)
     name = request.target.name
     with _locked(name, ctx), ctx.store.stage(name) as work:
         checkpoint("after-lock")
@@ -115,8 +114,7 @@ def take(origin: str, chosen: Plan, digest: str, ctx: Context) -> Result:
         ToolmanError: as the origin raises.
     """
     name = chosen.request.target.name
-    for directory in (ctx.paths.data, ctx.paths.cache):
-        store.check_writable(directory)
+    _check_writable(ctx)
     with _locked(name, ctx), ctx.store.stage(name) as work:
         every = ctx.store.toolchains()
         there = next((one for one in every if (one.name, one.about.digest) == (name, digest)), None)
@@ -135,6 +133,7 @@ def renew(broken: Toolchain, ctx: Context) -> None:
     about = broken.about
     if about.origin not in _AGAIN:
         raise InputError(f"{about.name}: {about.origin} gives no equal bytes", hint=_anew(about))
+    _check_writable(ctx)
     with _locked(about.name, ctx), ctx.store.stage(about.name) as work:
         chosen = _origin(about.origin).again(about, ctx)
         if chosen is None:
@@ -144,6 +143,11 @@ def renew(broken: Toolchain, ctx: Context) -> None:
             checkpoint("before-renewed")
             ctx.store.add(work / "tree", made.entry)
             publish.publish(ctx.store)
+
+
+def _check_writable(ctx: Context) -> None:
+    for directory in (ctx.paths.data, ctx.paths.cache):
+        store.check_writable(directory)
 
 
 def _locked(name: str, ctx: Context) -> AbstractContextManager[None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from toolman import cache
+from toolman import cache, store
 from toolman.commands import output
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def _size(args: argparse.Namespace, ctx: Context) -> None:
 
 
 def _clean(args: argparse.Namespace, ctx: Context) -> None:
+    store.check_writable(ctx.paths.cache)
     every = cache.items(ctx.paths.cache)
     # Without a limit what a wrong clock has dated into the future, too.
     doomed = cache.older(every, args.older_than * 86400) if args.older_than else every

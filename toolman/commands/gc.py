@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toolman import gc, publish
+from toolman import gc, publish, store
 from toolman.commands import output
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, ctx: Context) -> int:
+    if not args.dry_run:
+        store.check_writable(ctx.paths.data)
     found = gc.garbage(ctx.store)
     gone = found if args.dry_run else [one for one in found if gc.collect(one, ctx.store)]
     if not args.dry_run:
