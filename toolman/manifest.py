@@ -16,6 +16,7 @@ import json
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,13 +69,28 @@ def seal(tree: Path) -> None:
     if carried is not None and (
         wrong := _compared({**carried, toolchain.FILE: []}, {**rows, toolchain.FILE: []})
     ):
-        raise IntegrityError(f"it is not what its manifest says: {wrong[0].path} {wrong[0].what}")
+        raise IntegrityError(
+            f"the archive is not what its own manifest says: {wrong[0].path} {wrong[0].what}",
+            hint="it was packed of a damaged toolchain; see: toolman verify --store",
+        )
     for kind, what in rows.values():
         if kind == _UNREADABLE:
             raise IntegrityError(f"what was just written cannot be read: {what}")
     values = {"schema": SCHEMA, "sha256": _sum(rows), "files": rows}
     (tree / FILE).unlink(missing_ok=True)
     (tree / FILE).write_text(json.dumps(values, indent=0, sort_keys=True) + "\n", "utf-8")
+
+
+@contextmanager
+def sealing(tree: Path) -> Iterator[None]:
+    """`seal` the tree while the block is at work elsewhere.
+
+    Raises: as `seal`.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        work = pool.submit(seal, tree)
+        yield
+        work.result()
 
 
 def check(tree: Path) -> Checked | None:

@@ -80,8 +80,10 @@ class Store:
         with stage(self.paths.staging, name) as work:
             yield work
 
-    def add(self, tree: Path, entry: str) -> Path:
-        """Move the finished `tree` into the store as `entry`, with its manifest; its place there.
+    def add(self, tree: Path, entry: str, *, sealed: bool = False) -> Path:
+        """Move the finished `tree` into the store as `entry`; its place there.
+
+        It gets a manifest, unless it was `sealed` with one just now.
 
         Raises:
             IntegrityError: the tree is not what the manifest that it came with says.
@@ -89,7 +91,8 @@ class Store:
         """
         from toolman import manifest  # 10 ms: kept off the read commands
 
-        manifest.seal(tree)
+        if not sealed:
+            manifest.seal(tree)
         place = self.paths.store / entry
         place.parent.mkdir(parents=True, exist_ok=True)
         _make_readonly(tree)
