@@ -246,9 +246,19 @@ def test_other_bytes_of_an_archive_are_not_kept(
     "kind",
     [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE, tarfile.GNUTYPE_SPARSE],
 )
-def test_a_member_that_is_no_file_is_refused(file: Path, tmp_path: Path, kind: bytes) -> None:
-    path = written(tmp_path / "a.tar", [("toolman-export.json", b"")], type=kind, linkname="/etc")
-    with pytest.raises(IntegrityError, match="is no file of toolman export"), exported.opened(path):
+def test_a_member_that_is_no_file_is_refused(file: Path, kind: bytes) -> None:
+    member = tarfile.TarInfo("more")
+    member.type, member.linkname = kind, "/etc/passwd"
+    end = bytes(2 * tarfile.BLOCKSIZE)
+    file.write_bytes(file.read_bytes().removesuffix(end) + member.tobuf(tarfile.GNU_FORMAT) + end)
+    with pytest.raises(IntegrityError, match="'more' does not belong there"), exported.opened(file):
+        pass
+
+
+def test_a_member_that_comes_twice_is_refused(file: Path, tmp_path: Path) -> None:
+    found = members(file)
+    path = written(tmp_path / "twice.tar", [*found, found[1]])
+    with pytest.raises(IntegrityError, match="does not belong there"), exported.opened(path):
         pass
 
 

@@ -354,12 +354,12 @@ def test_the_commands_of_the_cache(machine: Machine) -> None:
 def test_a_kill_while_the_cache_is_cleaned(machine: Machine) -> None:
     shared = machine.cache / "build/shared"
     file(shared / "done/gcc")
-    file(shared / "gcc-1/configure")
+    file(shared / "binutils-1/configure")
     file(shared / "ccache/object")
     marker = machine.directory / "marker"
     env = {"TOOLMAN_TEST_CHECKPOINT": "mid-clean", "TOOLMAN_TEST_MARKER": str(marker)}
     # The ccache is an item of its own, and younger.
-    for path in (shared / "done", shared / "gcc-1"):
+    for path in (shared / "done", shared / "binutils-1"):
         old(path, 3 * 86400)
     old_itself = (time.time() - 3 * 86400,) * 2
     os.utime(shared, old_itself)
@@ -368,7 +368,7 @@ def test_a_kill_while_the_cache_is_cleaned(machine: Machine) -> None:
     kill_group(process)
     ended(process)
     assert not (shared / "done").exists()
-    assert (shared / "gcc-1").exists()  # made anew by who next builds: nothing says it is done
+    assert (shared / "binutils-1").exists()  # made anew by who next builds: nothing says it is done
     assert machine.toolman("cache", "clean").code == 0
     assert machine.litter() == []
     assert list(store.below(shared)) == []

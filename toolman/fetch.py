@@ -193,9 +193,8 @@ class _Shared:
             self._warn(text)
 
     def is_dead(self, url: str) -> bool:
-        """Whether to ask would cost time for nothing, or is not allowed."""
-        silent = web.host(url) in self._silent or self.is_silent() or offline.on()
-        return silent and not web.is_local(url)
+        """Whether to ask would cost time for nothing."""
+        return not web.is_local(url) and (web.host(url) in self._silent or self.is_silent())
 
     def is_silent(self) -> bool:
         return not self._answered and len(self._silent) >= _ENOUGH
