@@ -207,13 +207,19 @@ def test_expired_is_expired(
     assert exported.until(files) > exported.until(old)
 
 
-def test_what_has_expired_is_not_exported(corp: Repository, reader: Reader) -> None:
+@pytest.mark.parametrize(
+    ("days", "error", "text"),
+    [(-1, IntegrityError, "timestamp expired at"), (3, NetworkError, "is not complete")],
+)
+def test_what_others_would_refuse_is_not_exported(
+    corp: Repository, reader: Reader, days: int, error: type[Exception], text: str
+) -> None:
     one = index.find("corp", reader.ctx)
-    corp.refresh(Lifetimes(timestamp=-1))
-    (one.directory / "metadata/timestamp.json").write_bytes(
-        corp.path("metadata/timestamp.json").read_bytes()
-    )
-    with pytest.raises((IntegrityError, NetworkError)):
+    corp.refresh(Lifetimes(timestamp=days))
+    # As a reader has it who was killed before the snapshot came, or has waited too long.
+    new = corp.path("metadata/timestamp.json").read_bytes()
+    (one.directory / "metadata/timestamp.json").write_bytes(new)
+    with pytest.raises(error, match=text):
         exported.signed(one)
 
 

@@ -155,7 +155,13 @@ def signed(of: Index) -> Files:
         files[f"metadata/{number}{role}.json"] = data
     files[f"targets/{hashlib.sha256(said).hexdigest()}.{metadata.INDEX}"] = said
     with tempfile.TemporaryDirectory() as scratch:
-        metadata.read(Path(scratch), trusted, lambda path, _: files.get(path))
+        try:
+            metadata.read(Path(scratch), trusted, lambda path, _: files.get(path))
+        except NetworkError as error:
+            raise NetworkError(
+                f"what is known of index {of.name} is not complete: {error}",
+                hint=f"toolman index refresh {of.name}",
+            ) from error
     return files
 
 

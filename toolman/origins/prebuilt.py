@@ -179,20 +179,19 @@ def listed(ctx: Context) -> Iterator[Description]:
     """What runs on this host of that which the indexes last said; never asks the network."""
     for one in index.indexes(ctx):
         for some in index.known(one):
-            if runs(some.about, ctx.host):
+            if _runs(some.about, ctx.host):
                 yield some.about
-
-
-def runs(about: Description, host: Host) -> bool:
-    """Whether a toolchain that was packed works on `host`."""
-    if about.origin == _STATIC:
-        return about.host.rpartition("-")[2] == host.machine
-    return about.host == host.key
 
 
 def _fits(found: Archive, request: Request, host: Host) -> bool:
     about = found.about
-    return runs(about, host) and about.target == request.target and meets(about, request)
+    return _runs(about, host) and about.target == request.target and meets(about, request)
+
+
+def _runs(about: Description, host: Host) -> bool:
+    if about.origin == _STATIC:
+        return about.host.rpartition("-")[2] == host.machine
+    return about.host == host.key
 
 
 def _rank(found: Archive) -> tuple[list[int], int]:
