@@ -12,6 +12,7 @@ import os
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolman import locks, partial, store
@@ -19,7 +20,6 @@ from toolman.checkpoint import checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 KINDS = ("archives", "sources", "packages", "lists", "builds", "ccache", "parts")
 
@@ -94,12 +94,11 @@ def _item(kind: str, path: Path) -> Item:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    # The ccache is an item of its own, wherever it lies.
     yield path
     for directory, below, names in os.walk(path):
-        if path.name == "shared" and "ccache" in below:
-            below.remove("ccache")
-        yield from (path / directory / name for name in (*below, *names))
+        if Path(directory) == path and path.name == "shared" and "ccache" in below:
+            below.remove("ccache")  # an item of its own
+        yield from (Path(directory, name) for name in (*below, *names))
 
 
 def _users(item: Item, cache: Path) -> list[str]:

@@ -70,7 +70,7 @@ def _clean(args: argparse.Namespace, ctx: Context) -> None:
     if args.json:
         output.print_json({**_sums(gone), "in_use": busy})
         return
-    left = f"; {busy} in use" if busy else ""
+    left = f"; {busy} left, which are in use or cannot be deleted" if busy else ""
     ctx.reporter.step(f"{sum(one.size for one in gone) / 1e6:.1f} MB freed{left}")
 
 
