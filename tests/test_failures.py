@@ -478,10 +478,14 @@ READING = [
     ["exec", "arm64-musl", "--", "true"],
     ["install", "arm64-musl"],
     ["doctor"],
+    ["verify", "--store"],
+    ["gc", "--dry-run"],
+    ["cache", "size"],
 ]
 WRITING = [
     ["install", "riscv64-gnu"],
     ["uninstall", "arm64-musl"],
+    ["gc"],
     ["default", "arm64-gnu"],
     ["link", "mine", "DIRECTORY/linked"],
 ]

@@ -11,7 +11,8 @@ PACKAGE = Path(__file__).parents[1] / "toolman"
 
 # From the bottom up; a module imports only from lines above its own, or within its package.
 LAYERS = (
-    ("errors", "checkpoint", "digest", "report", "schema"),
+    ("errors", "checkpoint", "digest", "report", "schema", "locks", "lifetimes"),
+    ("offline",),
     ("target", "shell", "run"),
     ("blob", "pin", "partial", "syncing", "untar", "web", "credentials"),
     ("registry",),
@@ -19,13 +20,15 @@ LAYERS = (
     ("remote",),
     ("request", "recipe", "elf", "host", "archive", "upload"),
     ("paths", "toolchain", "kernel"),
-    ("sbom",),
+    ("sbom", "manifest"),
     ("provenance",),
     ("store",),
+    ("cache",),
+    ("gc",),
     ("metadata",),
     ("index", "signing"),
     ("repository",),
-    ("mirror",),
+    ("mirror", "exported"),
     ("push",),
     ("choose", "context", "build"),
     ("environment",),
@@ -39,7 +42,7 @@ LAYERS = (
 )
 LIBRARIES: dict[str, str | tuple[str, ...]] = {
     "platformdirs": "toolman.paths",
-    "filelock": "toolman.store",
+    "filelock": "toolman.locks",
     "elftools": "toolman.elf.image",
     "tqdm": "toolman.cli",
     "shtab": "toolman.commands.completions",

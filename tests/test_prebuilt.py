@@ -3,99 +3,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import archive
-import pytest
-from elf_files import HELLO
+from published import User, compiled
 
 from toolman import elf
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
-    from archive import Server
     from conftest import Runner
-
-    from toolman.run import Finished
-
-
-@dataclass(frozen=True)
-class Published:
-    """A repository with arm64-musl, its keys, and a server before it."""
-
-    directory: Path
-    keys: Path
-    server: Server
-    packed: Path
-
-    @property
-    def root(self) -> Path:
-        return self.directory / "metadata/1.root.json"
-
-    def blob(self) -> Path:
-        (found,) = (path for path in self.directory.glob("blobs/sha256/*/*"))
-        return found
-
-
-class User:
-    """Somebody whose machine has nothing yet."""
-
-    def __init__(self, toolman: Runner, place: Path) -> None:
-        self.toolman = toolman
-        self.place = place
-        self.env = {"TOOLMAN_HOME": str(place / "home"), "TOOLMAN_CACHE": str(place / "cache")}
-
-    def __call__(self, *words: str | Path) -> Finished:
-        return self.toolman(*words, env=self.env, cwd=self.place)
-
-    def good(self, *words: str | Path) -> Finished:
-        done = self(*words)
-        assert done.code == 0, done.err
-        return done
-
-
-@pytest.fixture(scope="module")
-def made(
-    toolman: Runner, home: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, Path, Path]:
-    """A repository, its keys, and the archive in it."""
-    place = tmp_path_factory.mktemp("published")
-    env = {"TOOLMAN_HOME": str(home)}
-    done = toolman("pack", "arm64-musl", "--level", "3", "--json", "-o", place, env=env)
-    packed = Path(json.loads(done.out)["path"])
-    keys = place / "keys"
-    for words in (("init", place / "repo"), ("add", place / "repo", packed)):
-        done = toolman("publish", *words, "--keys", keys)
-        assert done.code == 0, done.err
-    return place / "repo", keys, packed
-
-
-@pytest.fixture
-def published(made: tuple[Path, Path, Path], tmp_path: Path) -> Iterator[Published]:
-    directory, keys, packed = made
-    copy = tmp_path / "repo"
-    subprocess.run(["cp", "-a", directory, copy], check=True)
-    with archive.serve(archive.Files(copy)) as server:
-        yield Published(copy, keys, server, packed)
-
-
-@pytest.fixture
-def user(toolman: Runner, published: Published, tmp_path: Path) -> User:
-    (tmp_path / "user").mkdir()
-    found = User(toolman, tmp_path / "user")
-    found.good("index", "add", "corp", published.server.url, "--root", published.root)
-    return found
-
-
-def compiled(user: User) -> Path:
-    gcc = user.good("which", "gcc", "--target", "arm64-musl").out.strip()
-    (user.place / "a.c").write_text(HELLO)
-    subprocess.run([gcc, "-static", "a.c", "-o", "a"], cwd=user.place, check=True)
-    return user.place / "a"
+    from published import Published
 
 
 def test_what_one_packed_another_installs_and_uses(user: User, published: Published) -> None:

@@ -15,9 +15,9 @@ import pytest
 from conftest import CHECKOUT
 from published import Reader, Repository, names, packed, signed
 
-from toolman import cli, index, repository
+from toolman import cli, index, repository, run
 from toolman.errors import InputError, IntegrityError
-from toolman.signing import Lifetimes
+from toolman.lifetimes import Lifetimes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -429,3 +429,35 @@ def test_the_commands_are_in_the_order_in_which_one_meets_them() -> None:
         "publish",
         "mirror",
     ]
+
+
+def test_what_nothing_names_goes_after_a_month(corp: Repository, reader: Reader) -> None:
+    corp.add("riscv64-musl")
+    corp.refresh()
+    before = {path: path.stat().st_mtime for path in corp.directory.rglob("*.json")}
+    month = time.time() - 31 * 86400
+    young = corp.path("metadata/1.snapshot.json")
+    for path in before:
+        if path != young:
+            os.utime(path, (month, month))
+    corp.refresh()
+    left = sorted(str(path.relative_to(corp.directory)) for path in corp.directory.rglob("*.json"))
+    assert left[:-1] == [
+        "metadata/1.root.json",
+        "metadata/1.snapshot.json",
+        "metadata/3.targets.json",
+        "metadata/5.snapshot.json",
+        "metadata/timestamp.json",
+    ]
+    assert left[-1].startswith("targets/")
+    assert reader.refresh() == ["arm64-musl", "riscv64-musl"]
+    assert repository.read(corp.directory).targets.signed.version == 3
+
+
+def test_lifetimes_are_known_without_signing(toolman: Runner) -> None:
+    script = "import sys; from toolman.commands import publish; print(*sys.modules)"
+    done = run.run([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(CHECKOUT)})
+    assert done.code == 0, done.err
+    assert "toolman.lifetimes" in done.out.split()
+    assert not {"toolman.signing", "tuf", "cryptography"} & {*done.out.split()}
+    assert "365" in toolman("publish", "init", "--help").out

@@ -17,7 +17,7 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Timestamp
 
 from toolman import mirror, repository, signing
 from toolman.errors import IntegrityError, ToolmanError
-from toolman.signing import Lifetimes
+from toolman.lifetimes import Lifetimes
 
 if TYPE_CHECKING:
     from pathlib import Path

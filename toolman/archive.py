@@ -67,6 +67,20 @@ class Tree:
     """Files to pack beside those of `root`, or in their place."""
 
 
+@contextmanager
+def written(into: Path) -> Iterator[BinaryIO]:
+    """A file beside `into` that takes its place when the block is done."""
+    fresh = into.with_name(f".{into.name}.{os.urandom(4).hex()}")
+    try:
+        with fresh.open("xb") as file:
+            yield file
+        fresh.replace(into)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, error.filename or str(into)) from error
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
 def size(root: Path) -> int:
     """Bytes of the files below `root`, a file with several names counted once."""
     files = (os.lstat(root / name) for name in _names(root))
@@ -85,12 +99,12 @@ def pack(
         InputError: the tree holds what no toolchain does, or a link that leaves it.
         OSError: `into` cannot be written.
     """
-    with _written(into) as file:
+    with written(into) as file:
         packer = _Packer(tree, mtime, advance)
         with closing(_compressed(file, level)) as stream:
             packer.write(stream)
-    written = into.stat().st_size
-    return Packed(path=into, sha256=sha256(into), size=written, unpacked=packer.unpacked)
+    about = into.stat()
+    return Packed(path=into, sha256=sha256(into), size=about.st_size, unpacked=packer.unpacked)
 
 
 def first(archive: Path) -> tuple[str, bytes]:
@@ -249,18 +263,6 @@ class _Counted(io.RawIOBase):
         return part
 
 
-@contextmanager
-def _written(into: Path) -> Iterator[BinaryIO]:
-    """A file beside `into` that takes its place when the block is done."""
-    fresh = into.with_name(f".{into.name}.{os.urandom(4).hex()}")
-    try:
-        with fresh.open("xb") as file:
-            yield file
-        fresh.replace(into)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, error.filename or str(into)) from error
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def _compressed(file: BinaryIO, level: int) -> BinaryIO:

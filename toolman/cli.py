@@ -10,7 +10,7 @@ import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from toolman import __version__
+from toolman import __version__, offline
 from toolman.context import Context
 from toolman.errors import EXIT_BUG, InputError, ToolmanError
 from toolman.host import Host
@@ -41,11 +41,16 @@ COMMANDS = (
     "index",
     "publish",
     "mirror",
+    "export",
+    "import",
+    "gc",
+    "cache",
     "doctor",
     "completions",
 )
-# These are called thousands of times, or become another program.
-_NO_SWEEP = ("env", "run", "which", "exec", "verify", "completions")
+# These are called thousands of times, or become another program; gc says what it sweeps.
+_NO_SWEEP = ("env", "run", "which", "exec", "verify", "completions", "gc")
+_OFFLINE = "--offline"
 _EXAMPLES = """\
 examples:
   toolman install arm64-musl          get a toolchain, in seconds
@@ -67,6 +72,9 @@ def entry() -> NoReturn:
 def main(argv: Sequence[str]) -> int:
     """Run one command; its exit code (see `toolman.errors`)."""
     words = list(argv)
+    while words[:1] == [_OFFLINE]:
+        offline.turn_on()
+        del words[0]
     try:
         return _run(words)
     except BrokenPipeError:
@@ -94,6 +102,7 @@ def parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    top.add_argument(_OFFLINE, action="store_true", help="never ask the network")
     top.add_argument("--version", action="version", version=f"toolman {__version__}")
     verbs = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in commands:
@@ -107,6 +116,7 @@ def parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
         )
         one.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
         one.add_argument("-v", "--verbose", action="store_true", help="say more")
+        one.add_argument(_OFFLINE, action="store_true", help="never ask the network")
         module.add_arguments(one)
         one.set_defaults(module=module)
     return top
@@ -123,6 +133,8 @@ def _run(words: list[str]) -> int:
         raise InputError(f"unknown command '{name}'", hint=hint)
     # One command's module is imported, not all: `env` and `which` are called often.
     args = parser([name] if name in COMMANDS else COMMANDS).parse_args(words)
+    if args.offline:
+        offline.turn_on()
     host = Host.current()
     ctx = Context(
         host=host,

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from toolman import partial, web
+from toolman import offline, partial, web
 from toolman.digest import sha256
 from toolman.errors import IntegrityError, NetworkError
 from toolman.registry import Session
@@ -112,6 +112,8 @@ def contents() -> Iterator[Callable[[str, int], bytes]]:
             with session.ask(url) as answer:
                 return web.bounded(answer, url, most)
 
+        if offline.on() and not web.is_local(url):
+            raise offline.refused(web.shown(url))
         try:
             return patiently(once)
         except web.Failure as error:
@@ -220,9 +222,9 @@ class _Shared:
 
     def is_dead(self, url: str) -> bool:
         """Whether to ask would cost time for nothing."""
-        return not web.is_local(url) and (web.host(url) in self._silent or self.is_offline())
+        return not web.is_local(url) and (web.host(url) in self._silent or self.is_silent())
 
-    def is_offline(self) -> bool:
+    def is_silent(self) -> bool:
         return not self._answered and len(self._silent) >= _ENOUGH
 
     def no_answer(self) -> NetworkError:
@@ -369,7 +371,11 @@ class _Job:
         failed = [f"{web.host(url)}: {error}" for url, error in self._failed.items()]
         if self._wrong:
             raise _integrity("; ".join([*self._wrong.values(), *failed]))
-        if self._shared.is_offline() or not failed:
+        far = [web.shown(url) for url in self._download.urls if not web.is_local(url)]
+        if offline.on() and far:
+            sha, place = self._download.sha256, self._download.path
+            return offline.lacking([offline.Missing(url=far[0], sha256=sha, place=place)])
+        if self._shared.is_silent() or not failed:
             return self._shared.no_answer()
         return NetworkError("; ".join(failed))
 

@@ -134,8 +134,8 @@ def find(name: str, ctx: Context) -> Index:
     raise InputError(f"there is no index {name!r}", hint=hint)
 
 
-def add(name: str, urls: Sequence[str], root: bytes, ctx: Context) -> Index:
-    """Trust the repository whose keys `root` names, and see what it holds.
+def add(name: str, urls: Sequence[str], root: bytes, ctx: Context, get: Get | None = None) -> Index:
+    """Trust the repository whose keys `root` names, and see what it holds, as `get` says if given.
 
     Raises:
         InputError: the name, a URL or the root is wrong.
@@ -155,7 +155,7 @@ def add(name: str, urls: Sequence[str], root: bytes, ctx: Context) -> Index:
             (work / "root.json").write_bytes(root)
             about = {"schema": SCHEMA, "name": name, "urls": found}
             store.write(work / "index.json", json.dumps(about, indent=1) + "\n", 0o600)
-            _ask(Index(name=name, urls=found, directory=work), ctx)
+            _ask(Index(name=name, urls=found, directory=work), ctx, get)
             work.rename(place)
     return Index(name=name, urls=found, directory=place)
 
@@ -173,15 +173,15 @@ def remove(name: str, ctx: Context) -> None:
         place.rename(work / "gone")
 
 
-def refresh(index: Index, ctx: Context) -> list[Archive]:
-    """Ask `index` now.
+def refresh(index: Index, ctx: Context, get: Get | None = None) -> list[Archive]:
+    """Ask `index` now, or what gives the files of its repository if that is given.
 
     Raises:
         NetworkError: it cannot be reached.
         IntegrityError: it is not what its keys have signed; see `metadata.read`.
     """
     with _locked(ctx):
-        return _ask(index, ctx)
+        return _ask(index, ctx, get)
 
 
 def archives(index: Index, ctx: Context) -> Catalogue:
@@ -219,16 +219,21 @@ def known(index: Index) -> list[Archive]:
 def last(index: Index) -> Catalogue | None:
     """What `index` said last, however long ago; None if that is damaged, or was never."""
     try:
-        values = json.loads((index.directory / "known.json").read_bytes())
-        content = values["index"].encode()
-        if hashlib.sha256(content).hexdigest() != values["sha256"]:
-            return None
+        content, asked = _kept(index)
         found = parse(content)
-        # A clock that was set back makes it old, not fresh for ever.
-        age = abs(time.time() - values["asked"])
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, ToolmanError):
+    except ToolmanError:
         return None
-    return Catalogue(archives=tuple(found), age=age)
+    # A clock that was set back makes it old, not fresh for ever.
+    return Catalogue(archives=tuple(found), age=abs(time.time() - asked))
+
+
+def content(index: Index) -> bytes:
+    """The index itself that `index` gave last.
+
+    Raises:
+        IntegrityError: that is damaged.
+    """
+    return _kept(index)[0]
 
 
 def blob_urls(index: Index, wanted: Archive | Blob) -> tuple[str, ...]:
@@ -337,20 +342,41 @@ def _locked(ctx: Context) -> Iterator[None]:
         yield
 
 
-def _ask(index: Index, ctx: Context) -> list[Archive]:
-    """Ask, and remember what the first good URL says."""
-    from toolman import metadata, remote, web
+def _ask(index: Index, ctx: Context, get: Get | None = None) -> list[Archive]:
+    """Ask, and remember what the first good URL says, or `get`."""
+    from toolman import metadata, remote, web  # a tenth of a second: kept off what does not ask
 
     root = (index.directory / "root.json").read_bytes()
 
-    def ask(url: str) -> tuple[bytes, list[Archive]]:
-        with remote.fetcher(url) as get:
-            content = metadata.read(index.directory / "metadata", root, get)
+    def ask(get: Get) -> tuple[bytes, list[Archive]]:
+        content = metadata.read(index.directory / "metadata", root, get)
         return content, parse(content)
 
-    content, found = web.first_good(index.urls, ask, f"index {index.name}, ", ctx.reporter.step)
+    def of(url: str) -> tuple[bytes, list[Archive]]:
+        with remote.fetcher(url) as get:
+            return ask(get)
+
+    if get:
+        content, found = ask(get)
+    elif not index.urls:
+        raise NetworkError(f"index {index.name} has no URL", hint="see: toolman import --help")
+    else:
+        said, warn = f"index {index.name}, ", ctx.reporter.step
+        content, found = web.first_good(index.urls, of, said, warn)
     _keep(index, content)
     return found
+
+
+def _kept(index: Index) -> tuple[bytes, float]:
+    """What was verified last, and when."""
+    try:
+        values = json.loads((index.directory / "known.json").read_bytes())
+        said: bytes = values["index"].encode()
+        if hashlib.sha256(said).hexdigest() == values["sha256"]:
+            return said, float(values["asked"])
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        pass
+    raise IntegrityError(f"what is known of index {index.name} is damaged")
 
 
 def _keep(index: Index, content: bytes) -> None:

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from toolman.context import Context
     from toolman.origins import Plan
     from toolman.request import Request
-    from toolman.toolchain import Toolchain
+    from toolman.toolchain import Description, Toolchain
 
 # In the order in which they are asked; a linked toolchain is the user's own.
 ORIGINS = ("prebuilt", "distro", "source")
 _LINKED = "linked"
+_AGAIN = ("prebuilt", "distro")  # these can tell whether they would give equal bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +49,7 @@ def ensure(request: Request, ctx: Context, origin: str | None = None) -> Result:
         if not publish.is_current(ctx.store):
             publish.publish(ctx.store)
         return Result(toolchain=present, fresh=False)
-    for directory in (ctx.paths.data, ctx.paths.cache):
-        store.check_writable(directory)
+    _check_writable(ctx)
     name = request.target.name
     with _locked(name, ctx), ctx.store.stage(name) as work:
         checkpoint("after-lock")
@@ -107,6 +107,49 @@ def uninstall(name: str, ctx: Context) -> list[Toolchain]:
     return doomed
 
 
+def take(origin: str, chosen: Plan, digest: str, ctx: Context) -> Result:
+    """Have the very toolchain that `chosen` makes, whose digest is `digest`.
+
+    Raises:
+        ToolmanError: as the origin raises.
+    """
+    name = chosen.request.target.name
+    _check_writable(ctx)
+    with _locked(name, ctx), ctx.store.stage(name) as work:
+        every = ctx.store.toolchains()
+        there = next((one for one in every if (one.name, one.about.digest) == (name, digest)), None)
+        made = there or _add(origin, chosen, ctx, work)
+        _publish(made, there is None, ctx)
+    return Result(toolchain=made, fresh=there is None)
+
+
+def renew(broken: Toolchain, ctx: Context) -> None:
+    """Put the same toolchain in the place of one that is damaged.
+
+    Raises:
+        InputError: the same bytes are not to be had; the hint says what to do.
+        ToolmanError: as the origin raises.
+    """
+    about = broken.about
+    if about.origin not in _AGAIN:
+        raise InputError(f"{about.name}: {about.origin} gives no equal bytes", hint=_anew(about))
+    _check_writable(ctx)
+    with _locked(about.name, ctx), ctx.store.stage(about.name) as work:
+        chosen = _origin(about.origin).again(about, ctx)
+        if chosen is None:
+            raise InputError(f"{about.name}: its bytes are to be had no more", hint=_anew(about))
+        made = _made(about.origin, chosen, ctx, work / "tree")
+        with ctx.store.removed(broken.path, about.name):
+            checkpoint("before-renewed")
+            ctx.store.add(work / "tree", made.entry, sealed=True)
+            publish.publish(ctx.store)
+
+
+def _check_writable(ctx: Context) -> None:
+    for directory in (ctx.paths.data, ctx.paths.cache):
+        store.check_writable(directory)
+
+
 def _locked(name: str, ctx: Context) -> AbstractContextManager[None]:
     def waiting() -> None:
         ctx.reporter.step(f"waiting for another toolman ({name})")
@@ -149,6 +192,12 @@ def _with_present(request: Request, ctx: Context, origin: str | None) -> Request
     return replace(request, recipe=recipe, malloc=request.malloc or chosen)
 
 
+def _anew(about: Description) -> str:
+    also = [one for one in about.languages if one != LANGUAGES[0]]
+    words = f"toolman uninstall {about.name} && toolman install {about.name}"
+    return f"{words} --with {','.join(also)}" if also else words
+
+
 def _recipe_again(found: Toolchain) -> str | None:
     """The recipe that `found` was built by.
 
@@ -165,27 +214,36 @@ def _recipe_again(found: Toolchain) -> str | None:
 
 
 def _make(request: Request, ctx: Context, origin: str | None, work: Path) -> Toolchain:
-    # A tenth of a second to import: kept off the path of what is installed already.
-    from toolman import smoke
-
     name, chosen = _plan(request, ctx, origin)
-    store.check_space(chosen.space(ctx))
-    fetched = f", {chosen.download / 1e6:.1f} MB to download" if chosen.download else ""
-    ctx.reporter.step(f"{request}: origin {name}, {chosen.summary}{fetched}")
-    tree = work / "tree"
-    tree.mkdir()
-    about = _origin(name).make(chosen, tree, ctx)
-    checkpoint("before-smoke")
-    with syncing.meanwhile(tree):
-        smoke.test(toolchain.Toolchain(path=tree, about=about), work)
-    toolchain.write(tree, about)
-    if not (tree / toolchain.SBOM).exists():  # the archive that it came in had none
-        from toolman import sbom
+    return _add(name, chosen, ctx, work)
 
-        sbom.write(tree, about, request.recipe)
-    place = ctx.store.add(tree, about.entry)
+
+def _add(name: str, chosen: Plan, ctx: Context, work: Path) -> Toolchain:
+    fetched = f", {chosen.download / 1e6:.1f} MB to download" if chosen.download else ""
+    ctx.reporter.step(f"{chosen.request}: origin {name}, {chosen.summary}{fetched}")
+    tree = work / "tree"
+    about = _made(name, chosen, ctx, tree)
+    place = ctx.store.add(tree, about.entry, sealed=True)
     _origin(name).clean(about, ctx)
     return toolchain.Toolchain(path=place, about=about)
+
+
+def _made(name: str, chosen: Plan, ctx: Context, tree: Path) -> Description:
+    """Make the toolchain `chosen` in the new directory `tree`, sealed and ready for the store."""
+    # A tenth of a second to import: kept off the path of what is installed already.
+    from toolman import manifest, sbom, smoke
+
+    store.check_space(chosen.space(ctx))
+    tree.mkdir()
+    about: Description = _origin(name).make(chosen, tree, ctx)
+    checkpoint("before-smoke")
+    toolchain.write(tree, about)
+    if not (tree / toolchain.SBOM).exists():  # the archive that it came in had none
+        sbom.write(tree, about, chosen.request.recipe)
+    # They only read it, and the last one mostly waits for the compiler.
+    with syncing.meanwhile(tree), manifest.sealing(tree):
+        smoke.test(toolchain.Toolchain(path=tree, about=about), tree.parent)
+    return about
 
 
 def _plan(request: Request, ctx: Context, origin: str | None) -> tuple[str, Plan]:

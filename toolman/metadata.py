@@ -126,6 +126,13 @@ def root_version(data: bytes) -> int:
     return _root(data).signed.version
 
 
+def roots_before(version: int, get: Get) -> Files:
+    """The roots before one, for readers who were given such; they verify the chain themselves."""
+    paths = [f"metadata/{before}.root.json" for before in range(1, version)]
+    found = {path: get(path, ROOT_MOST) for path in paths}
+    return {path: data for path, data in found.items() if data}
+
+
 def target_path(found: TargetFile) -> str:
     """Where a target lies in a repository with consistent snapshots."""
     return f"targets/{found.hashes['sha256']}.{found.path}"

@@ -99,12 +99,7 @@ def _read_by(get: Get, root: bytes, into: Path) -> tuple[list[Archive], Files]:
         held = index.parse(metadata.read(Path(scratch), root, remember))
     version = metadata.root_version(root)
     roots: Files = {f"metadata/{version}.root.json": root}
-    for before in range(1, version):
-        # For readers who were given an older root; they verify the chain themselves.
-        path = f"metadata/{before}.root.json"
-        if found := get(path, metadata.ROOT_MOST):
-            roots[path] = found
-    files = roots | seen
+    files = roots | metadata.roots_before(version, get) | seen
     # In the order to write them.
     order = ("index.json", "root.json", "targets.json", "snapshot.json", "timestamp.json")
     return held, {path: files[path] for end in order for path in files if path.endswith(end)}

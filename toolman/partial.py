@@ -14,13 +14,16 @@ import hashlib
 import json
 import os
 import re
-from contextlib import ExitStack, contextmanager
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from io import FileIO
-    from pathlib import Path
+
+ABANDONED = 7 * 86400.0  # seconds after which nobody goes on with a part
 
 _BLOCK = 1 << 20
 _STRONG = re.compile(r'"[!#-~]*"')
@@ -75,7 +78,8 @@ class Part:
         self.mixed = False
 
     def finish(self) -> None:
-        """Make it the file itself."""
+        """Make it the file itself, synced: a power cut leaves no empty file of that name."""
+        os.fdatasync(self._file.fileno())
         _note(self._path).unlink(missing_ok=True)
         _part(self._path).replace(self._path)
         self.finished = True
@@ -114,6 +118,31 @@ def held(path: Path, sha256: str, wait: Callable[[], object]) -> Iterator[Part]:
         finally:
             if not (part.size or part.finished):
                 part.remove()
+
+
+def drop(part: Path) -> bool:
+    """Delete an abandoned `<path>.part`, and what is told of it; False if somebody writes it."""
+    try:
+        file = _lock(part) if part.exists() else None
+        if file is None:
+            return False
+        with file:
+            Path(f"{part}.json").unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
+    except OSError:  # it is another user's
+        return False
+    return True
+
+
+def old(directory: Path) -> list[Path]:
+    """The abandoned `*.part` in `directory`."""
+    before = time.time() - ABANDONED
+    found = []
+    for part in sorted(directory.glob("*.part")):
+        with suppress(OSError):
+            if part.stat().st_mtime < before:
+                found.append(part)
+    return found
 
 
 def _lock(place: Path) -> FileIO | None:

@@ -12,17 +12,18 @@ import html as markup
 import json
 import os
 import shutil
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toolman import archive as archives
-from toolman import index, metadata, provenance, signing, store, toolchain
+from toolman import index, manifest, metadata, provenance, signing, store, toolchain
 from toolman.blob import Blob
 from toolman.checkpoint import checkpoint
 from toolman.digest import sha256
 from toolman.errors import InputError, IntegrityError
 from toolman.index import Archive
-from toolman.signing import Lifetimes
+from toolman.lifetimes import Lifetimes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from toolman.signing import Keys, Owner
 
 LASTS = Lifetimes()
+_KEPT = 30 * 86400.0  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +136,7 @@ def describe(file: Path, work: Path) -> Archive:
     archives.unpack(file, tree)
     members = sum(len(below) + len(names) for _, below, names in os.walk(tree)) + 1
     unpacked = archives.size(tree)
+    manifest.seal(tree)  # which sees whether it is still what was installed
     shutil.rmtree(tree)
     digest = sha256(file)
     found = Archive(
@@ -186,11 +189,14 @@ def remove(repository: Opened, digests: Sequence[str], lasts: Lifetimes = LASTS)
 def refresh(repository: Opened, lasts: Lifetimes = LASTS) -> None:
     """Sign anew what expires in days; targets too, if it soon expires.
 
+    What nothing names any more goes a month later: until then a reader may be in the midst of it.
+
     Raises:
         InputError: a key is missing.
     """
     signed = signing.updated(repository.state, repository.keys, lasts)
     publish(repository.directory, signed, repository.archives)
+    _prune(repository, signed)
 
 
 def rotate(
@@ -230,6 +236,19 @@ def _provenance(file: Path, digest: str) -> Blob | None:
         return None
     provenance.check(content, digest, str(beside))
     return Blob(sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+
+
+def _prune(repository: Opened, signed: Mapping[str, bytes]) -> None:
+    """Delete snapshots, targets and indexes that are a month old and no longer named."""
+    state = repository.state
+    named = {*signed, f"metadata/{state.targets.signed.version}.targets.json"}
+    named.add(metadata.target_path(state.targets.signed.targets[metadata.INDEX]))
+    before = time.time() - _KEPT
+    for pattern in ("metadata/*.snapshot.json", "metadata/*.targets.json", "targets/*.index.json"):
+        for path in repository.directory.glob(pattern):
+            inside = str(path.relative_to(repository.directory))
+            if inside not in named and path.stat().st_mtime < before:
+                path.unlink()
 
 
 def _page(directory: Path, found: Sequence[Archive]) -> None:

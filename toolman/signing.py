@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from securesystemslib.signer import CryptoSigner
 
+    from toolman.lifetimes import Lifetimes
     from toolman.metadata import Files
 
 # Snapshot and timestamp have one key: both are signed by the machine that publishes.
@@ -40,16 +41,6 @@ _ROLES: dict[Owner, tuple[str, ...]] = {
     "targets": ("targets",),
     "online": ("snapshot", "timestamp"),
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lifetimes:
-    """How long a signature of each role is good, in days."""
-
-    root: int = 365
-    targets: int = 90
-    snapshot: int = 7
-    timestamp: int = 3
 
 
 @dataclass(frozen=True, kw_only=True)

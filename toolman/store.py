@@ -14,7 +14,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import signal
 import stat
 import sys
 import time
@@ -26,6 +25,9 @@ from typing import TYPE_CHECKING
 from toolman import syncing, toolchain
 from toolman.checkpoint import checkpoint
 from toolman.errors import InputError, ToolmanError
+from toolman.locks import idle as idle  # these are part of this module's interface too
+from toolman.locks import locked as locked
+from toolman.locks import unwinding as unwinding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from toolman.paths import Paths
     from toolman.toolchain import Toolchain
 
-_PATIENCE = 1.0  # seconds before saying that another toolman is at work
 _LEFT = 60.0  # seconds after which nobody is writing a temporary file any more
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _ELSEWHERE = "free some space, or set TOOLMAN_HOME and TOOLMAN_CACHE to another disk"
@@ -79,12 +80,19 @@ class Store:
         with stage(self.paths.staging, name) as work:
             yield work
 
-    def add(self, tree: Path, entry: str) -> Path:
+    def add(self, tree: Path, entry: str, *, sealed: bool = False) -> Path:
         """Move the finished `tree` into the store as `entry`; its place there.
 
+        It gets a manifest, unless it was `sealed` with one just now.
+
         Raises:
+            IntegrityError: the tree is not what the manifest that it came with says.
             OSError: the file system's, as ENOSPC.
         """
+        from toolman import manifest  # 10 ms: kept off the read commands
+
+        if not sealed:
+            manifest.seal(tree)
         place = self.paths.store / entry
         place.parent.mkdir(parents=True, exist_ok=True)
         _make_readonly(tree)
@@ -131,12 +139,16 @@ class Store:
 
     def staged(self) -> list[Path]:
         """What is under way, or was when a command was killed."""
-        return _below(self.paths.staging)
+        return below(self.paths.staging)
 
     def sweep(self) -> None:
         """Delete what killed commands left. Never fails, never waits for another toolman."""
+        from toolman import partial  # takes OpenSSL along: kept off the read commands
+
         _sweep(self.paths.staging, self.paths.locks)
         _sweep(self.paths.cache / "staging", self.paths.cache / "locks")
+        for part in partial.old(self.paths.cache / "sha256"):
+            partial.drop(part)
         for path in self.paths.data.glob(".*"):
             if _changed(path) < time.time() - _LEFT:
                 with suppress(OSError):
@@ -160,67 +172,12 @@ def stage(staging: Path, name: str) -> Iterator[Path]:
         remove_tree(work)
 
 
-@contextmanager
-def locked(
-    locks: Path,
-    name: str,
-    waiting: Callable[[], None],
-    stopped: Callable[[], bool] | None = None,
-) -> Iterator[None]:
-    """Hold the lock `name` in `locks`; `waiting` is called if that takes long.
-
-    A SIGTERM or SIGHUP meanwhile unwinds, as Ctrl-C does, so that nothing is left behind. Only
-    the main thread learns of them; other threads wait until `stopped` tells that it did.
-
-    Raises:
-        TimeoutError: `stopped` told so.
-    """
-    import filelock  # 45 ms: kept off the read commands
-
-    lock = _lock(locks, name)
-    with unwinding():
-        try:
-            lock.acquire(timeout=_PATIENCE)
-        except filelock.Timeout:
-            waiting()
-            lock.acquire(cancel_check=stopped)
-        try:
-            yield
-        finally:
-            lock.release()
-
-
-@contextmanager
-def unwinding() -> Iterator[None]:
-    """Let a SIGTERM or SIGHUP meanwhile unwind, as Ctrl-C does, so that nothing is left behind."""
-
-    def end(number: int, _: object) -> None:
-        sys.exit(128 + number)
-
-    # Who ignores SIGHUP, as under nohup, goes on ignoring it.
-    both = (signal.SIGTERM, signal.SIGHUP)
-    changed = [number for number in both if signal.getsignal(number) is signal.SIG_DFL]
-    for number in changed:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number in changed:
-            signal.signal(number, signal.SIG_DFL)
-
-
-def _lock(locks: Path, name: str) -> filelock.BaseFileLock:  # type: ignore[name-defined] # noqa: F821
-    import filelock
-
-    locks.mkdir(parents=True, exist_ok=True)
-    return filelock.FileLock(locks / f"{name}.lock", fallback_to_soft=False)
-
-
 def _sweep(staging: Path, locks: Path) -> None:
-    for work in _below(staging):
+    for work in below(staging):
         name = work.name.rpartition(".")[0]
-        with suppress(OSError), _lock(locks, name).acquire(blocking=False):
-            _remove_orphaned(work)
+        with idle(locks, name) as free:
+            if free:
+                _remove_orphaned(work)
 
 
 def _remove_orphaned(work: Path) -> None:
@@ -232,7 +189,8 @@ def _remove_orphaned(work: Path) -> None:
         time.sleep(0.1)
 
 
-def _below(directory: Path) -> list[Path]:
+def below(directory: Path) -> list[Path]:
+    """What is in a directory, sorted; nothing if it cannot be read."""
     try:
         return sorted(directory.iterdir())
     except OSError:

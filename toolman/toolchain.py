@@ -121,12 +121,11 @@ def write(tree: Path, about: Description) -> None:
 
 
 def read(tree: Path) -> Toolchain | None:
-    """The toolchain at `tree`; None where there is none, or one of an unknown schema."""
+    """The toolchain at `tree`; None where there is none, a damaged one, or an unknown schema."""
     try:
-        values = json.loads((tree / FILE).read_text("utf-8"))
-    except (OSError, ValueError):
+        about = parse(json.loads((tree / FILE).read_text("utf-8")))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, InputError):
         return None
-    about = parse(values)
     return Toolchain(path=tree, about=about) if about else None
 
 

@@ -21,7 +21,7 @@ from urllib.request import url2pathname
 
 import httpx
 
-from toolman import __version__
+from toolman import __version__, offline
 from toolman.errors import InputError, IntegrityError, NetworkError, ToolmanError
 
 if TYPE_CHECKING:
@@ -153,6 +153,7 @@ def ask(
         Failure: it does not give the file; also while that is read, and when `client` is closed.
         Misfit: it gives another span.
     """
+    _check_online()
     with _failing():
         known = httpx.URL(url)
         own = (known.username, known.password) if known.userinfo else httpx.USE_CLIENT_DEFAULT
@@ -174,6 +175,7 @@ def send(
     Raises:
         Failure: it refuses, or says too much.
     """
+    _check_online()
     patience = httpx.Timeout(_SILENCE, connect=_CONNECT, read=_DIGESTION)
     options: dict[str, Any] = {"auth": None, "follow_redirects": method == "HEAD"}
     with _failing():
@@ -262,6 +264,11 @@ def first_good(
             warn(f"warning: {failure}")
         return found
     raise next((one for one in failures if isinstance(one, IntegrityError)), failures[0])
+
+
+def _check_online() -> None:
+    if offline.on():
+        raise Failure("offline")
 
 
 @contextmanager

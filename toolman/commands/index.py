@@ -79,9 +79,8 @@ def _list(args: argparse.Namespace, ctx: Context) -> None:
     lines = [("NAME", "ARCHIVES", "ASKED", "URL")]
     for one, kept in rows:
         asked = f"{index.ago(kept.age)} ago" if kept else "never"
-        lines.append(
-            (one.name, str(len(kept.archives) if kept else 0), asked, web.shown(one.urls[0]))
-        )
+        url = web.shown(one.urls[0]) if one.urls else "(by import)"
+        lines.append((one.name, str(len(kept.archives) if kept else 0), asked, url))
     output.table(lines)
 
 

@@ -64,18 +64,10 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
     results = []
     for one in requests:
         results.append(install.ensure(one, ctx, args.origin))
-        _tell(results[-1], ctx)
+        output.tell_installed(results[-1], ctx)
     if args.json:
         output.print_json({"installed": [_result(one) for one in results]})
     return 0
-
-
-def _tell(result: Result, ctx: Context) -> None:
-    made = result.toolchain
-    state = "installed" if result.fresh else "is already installed"
-    ctx.reporter.step(f"{made.name} {state}: gcc {made.about.version}, origin {made.about.origin}")
-    if result.fresh:
-        ctx.reporter.step(f"use it with: eval $(toolman env {made.name})")
 
 
 def _result(result: Result) -> dict[str, Any]:

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from toolman.context import Context
+    from toolman.install import Result
     from toolman.toolchain import Toolchain
 
 SCHEMA = 1
@@ -34,6 +36,7 @@ def add_action(
     for words, said in (
         (("-q", "--quiet"), "say nothing but errors"),
         (("-v", "--verbose"), "say more"),
+        (("--offline",), "never ask the network"),
     ):
         one.add_argument(*words, action="store_true", default=argparse.SUPPRESS, help=said)
     one.set_defaults(action=name)
@@ -51,6 +54,15 @@ def summary(toolchain: Toolchain) -> dict[str, Any]:
     for key in ("schema", "tools", "components"):
         del values[key]
     return {**values, "triple": toolchain.target.triple, "path": str(toolchain.path)}
+
+
+def tell_installed(result: Result, ctx: Context) -> None:
+    """Say what an install has come to, and how to use it."""
+    made = result.toolchain
+    state = "installed" if result.fresh else "is already installed"
+    ctx.reporter.step(f"{made.name} {state}: gcc {made.about.version}, origin {made.about.origin}")
+    if result.fresh:
+        ctx.reporter.step(f"use it with: eval $(toolman env {made.name})")
 
 
 def table(rows: Sequence[Sequence[str]]) -> None:

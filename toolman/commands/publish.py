@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from contextlib import contextmanager
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from toolman import store
 from toolman.commands import output
 from toolman.errors import InputError
+from toolman.lifetimes import Lifetimes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from toolman.context import Context
     from toolman.index import Archive
     from toolman.metadata import State
-    from toolman.signing import Lifetimes
 
 SUMMARY = "make, sign and keep a repository of packed toolchains, for any server or registry"
 EXAMPLES = """\
@@ -33,7 +34,7 @@ Readers get www/toolchains/metadata/1.root.json by another way than the server. 
 keys needs not hold all of them: `add` takes targets and online, `refresh` online alone, `rotate`
 the root's. Signing takes the library cryptography: scripts/install --publish
 """
-_DAYS = {"root": 365, "targets": 90, "snapshot": 7, "timestamp": 3}
+_DAYS = asdict(Lifetimes())
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -205,8 +206,6 @@ def _warn(state: State, ctx: Context) -> None:
 
 
 def _lasts(args: argparse.Namespace) -> Lifetimes:
-    from toolman.signing import Lifetimes
-
     return Lifetimes(**{role: getattr(args, f"{role}_days") for role in _DAYS})
 
 

@@ -1,4 +1,4 @@
-"""`toolman verify FILE…`: what was built, and a gate for it.
+"""`toolman verify FILE…`: what was built, and a gate for it; of `--store` see `verify_store`.
 
 Every file is checked before the exit: 0 where all gates hold, 1 where one fails, 2 where a
 file cannot be read or is no ELF file.
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 
     from toolman.context import Context
 
-SUMMARY = "show what a program is and needs, and fail if that is not as wanted"
+SUMMARY = "show what a program is and needs, and fail if that is not as wanted; check toolchains"
 EXAMPLES = """\
   toolman verify hello
   toolman verify --static --arch linux/arm64 hello    fail in CI if it is anything else
   toolman verify --max-glibc 2.28 build/*.so          fail if 2.28 is too old for one of them
+  toolman verify --store                              is every file still as it was installed?
+  toolman verify --store --repair arm64-musl          and if not, have the same bytes again
 """
 
 
@@ -52,7 +54,9 @@ class Result:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument(
+        "files", nargs="*", type=Path, metavar="FILE", help="of --store: toolchains, or all"
+    )
     parser.add_argument(
         "--static",
         action="store_true",
@@ -64,10 +68,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-glibc", metavar="VERSION", help="fail if a newer glibc is needed: 2.28"
     )
+    store = parser.add_argument_group("installed toolchains")
+    store.add_argument("--store", action="store_true", help="check every file of toolchains")
+    store.add_argument("--repair", action="store_true", help="get again what is damaged")
     output.add_json(parser)
 
 
 def run(args: argparse.Namespace, ctx: Context) -> int:
+    gated = args.static or args.arch is not None or args.max_glibc is not None
+    if args.store and not gated:
+        from toolman.commands import verify_store
+
+        return verify_store.run(args, ctx)
+    if args.store or args.repair:
+        raise InputError("--store and --repair are of toolchains; the other options, of programs")
+    if not args.files:
+        raise InputError("name files to look at", hint="or: toolman verify --store")
     gates = Gates(
         static=args.static,
         arch=None if args.arch is None else parse(args.arch),

@@ -24,7 +24,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolman import run, store
+from toolman import offline, run, store, web
 from toolman.checkpoint import checkpoint
 from toolman.digest import sha256
 from toolman.errors import (
@@ -135,6 +135,7 @@ class Archive:
         Raises:
             NetworkError, IntegrityError: one could not be had, or is not what the lists state.
         """
+        self._refuse_offline([file for file in files if not self.has(file)])
         words = ["--download-only", "--only-source", "source", name]
         argv = ["apt-get", *self._common(), *self._private_options(), *words]
         with self.alone(reporter), store.stage(self.cache / "staging", "apt") as into:
@@ -177,6 +178,7 @@ class Archive:
 
         Not into `self.debs`, for an apt-get whose toolman was killed goes on for a while.
         """
+        self._refuse_offline(debs)
         # `apt-get download` would read all the lists again.
         words = [_HELPER, *self._common(), "download-file"]
         for one in debs:
@@ -195,6 +197,14 @@ class Archive:
         except OSError:  # not every file system has hard links
             shutil.copy2(package, kept)
         kept.replace(self.debs / package.name)
+
+    def _refuse_offline(self, debs: Sequence[Deb]) -> None:
+        missing = [
+            offline.Missing(url=web.shown(one.uri), sha256=one.sha256, place=self.debs / one.file)
+            for one in debs
+        ]
+        if missing and offline.on():
+            raise offline.lacking(missing)
 
     @contextmanager
     def _lists_at_hand(self, reporter: Reporter) -> Iterator[None]:
@@ -283,6 +293,10 @@ class Archive:
             IntegrityError: a list is not signed by the distribution.
         """
         of = f"{self.suite}, in the host's archive" if self.suite else "the host's archive"
+        if offline.on():
+            if not self._lists().exists():
+                self._seed()  # with those of the host, which may suffice
+            return offline.refused(f"the package list of {of}")
         reporter.step(f"fetching the package lists of {of}")
         self._seed()
         done = run.run(["apt-get", *self._common(), *self._private_options(), "update"])

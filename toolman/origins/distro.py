@@ -19,6 +19,7 @@ from toolman.checkpoint import checkpoint
 from toolman.digest import sha256
 from toolman.errors import AbsentError, IntegrityError, NetworkError
 from toolman.origins import apt, finish, musl
+from toolman.request import Request
 from toolman.store import remove_tree
 from toolman.toolchain import Component, Description
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from toolman.host import Host
     from toolman.origins.apt import Archive, Deb
     from toolman.report import Reporter
-    from toolman.request import Request
 
 NAME = "distro"
 UNPACKED = 5  # a tree is at most so many times the size of its packages; 4.0 measured
@@ -184,6 +184,16 @@ def make(chosen: Plan, into: Path, ctx: Context) -> Description:
         tools=finished.tools,
         components=chosen.components,
     )
+
+
+def again(about: Description, ctx: Context) -> Plan | None:
+    """How to have an installed toolchain once more; None if the archive has moved on.
+
+    Raises:
+        NetworkError, IntegrityError: as `plan`.
+    """
+    found = plan(Request(target=about.target, languages=about.languages), ctx)
+    return found if found.digest == about.digest else None
 
 
 def clean(about: Description, ctx: Context) -> None:

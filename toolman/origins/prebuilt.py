@@ -14,16 +14,16 @@ from toolman import archive, index, toolchain
 from toolman.digest import sha256
 from toolman.errors import AbsentError, IntegrityError, NetworkError
 from toolman.origins import meets
+from toolman.request import Request
 from toolman.toolchain import Component
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from toolman.context import Context
     from toolman.host import Host
     from toolman.index import Archive, Index
-    from toolman.request import Request
     from toolman.toolchain import Description
 
 NAME = "prebuilt"
@@ -53,7 +53,7 @@ class Plan:
     @property
     def place(self) -> Path:
         """Where the archive is kept."""
-        return self.cache / "sha256" / self.archive.sha256
+        return cached(self.archive, self.cache)
 
     @property
     def summary(self) -> str:
@@ -62,6 +62,11 @@ class Plan:
     def space(self, ctx: Context) -> Mapping[Path, int]:
         """Bytes that it takes in the cache and in the store."""
         return {ctx.paths.cache: self.download, ctx.paths.data: self.archive.unpacked}
+
+
+def cached(found: Archive, cache: Path) -> Path:
+    """Where an archive is kept in the cache."""
+    return cache / "sha256" / found.sha256
 
 
 def offers(request: Request, ctx: Context) -> str | None:
@@ -85,14 +90,35 @@ def plan(request: Request, ctx: Context) -> Plan:
         except NetworkError as error:
             unreachable = error
             continue
-        fitting = [some for some in known if _fits(some, request, ctx.host)]
-        found = min(fitting, key=_rank, default=None)
+        found = best(known, request, ctx.host)
         if found:
             return Plan(request=request, index=one, archive=found, cache=ctx.paths.cache)
     if unreachable:
         raise unreachable
     names = ", ".join(one.name for one in index.indexes(ctx))
     raise AbsentError(f"no archive for {ctx.host.key} in {names}")
+
+
+def again(about: Description, ctx: Context) -> Plan | None:
+    """How to have the bytes of an installed toolchain once more; None if no index has them."""
+    for one in index.indexes(ctx):
+        for some in index.known(one):
+            if some.sha256 == about.digest:
+                return exactly(some, one, ctx)
+    return None
+
+
+def exactly(found: Archive, of: Index, ctx: Context) -> Plan:
+    """How to install that very archive of an index."""
+    about = found.about
+    request = Request(target=about.target, languages=about.languages)
+    return Plan(request=request, index=of, archive=found, cache=ctx.paths.cache)
+
+
+def best(every: Iterable[Archive], request: Request, host: Host) -> Archive | None:
+    """Of several archives the one that `host` takes for `request`, if one fits."""
+    fitting = [one for one in every if _fits(one, request, host)]
+    return min(fitting, key=_rank, default=None)
 
 
 def make(chosen: Plan, into: Path, ctx: Context) -> Description:
@@ -103,7 +129,7 @@ def make(chosen: Plan, into: Path, ctx: Context) -> Description:
         IntegrityError: it is not the archive that the index names.
     """
     found = chosen.archive
-    _fetch(chosen, ctx)
+    obtain(chosen, ctx)
     ctx.reporter.step(f"unpacking {found.about.name}")
     limits = archive.Limits(unpacked=found.unpacked, members=found.files)
     archive.unpack(chosen.place, into, limits)
@@ -113,6 +139,37 @@ def make(chosen: Plan, into: Path, ctx: Context) -> Description:
     (into / toolchain.FILE).unlink()
     name = chosen.request.target.name
     return replace(found.about, name=name, origin=NAME, digest=found.sha256, host=ctx.host.key)
+
+
+def obtain(chosen: Plan, ctx: Context) -> None:
+    """Have the archive in the cache.
+
+    Raises:
+        NetworkError: no mirror gives it.
+        IntegrityError: none gives the right bytes.
+    """
+    found, place = chosen.archive, chosen.place
+    if place.exists() and sha256(place) == found.sha256:
+        return
+    if not chosen.index.urls:
+        said = f"{found.about.name} is not in the cache: sha256 {found.sha256}, as {place}"
+        hint = "put it there, or see: toolman import --help"
+        raise NetworkError(f"index {chosen.index.name} has no URL, and {said}", hint=hint)
+    from toolman import fetch  # a tenth of a second: kept off what is there
+
+    place.unlink(missing_ok=True)
+    wanted = fetch.Download(
+        name=found.about.name,
+        urls=index.blob_urls(chosen.index, found),
+        sha256=found.sha256,
+        size=found.size,
+        path=place,
+        mirrors=True,
+    )
+    with ctx.reporter.bar(f"fetching {found.about.name}", found.size) as advance:
+        trouble = fetch.fetch([wanted], advance, warn=ctx.reporter.step)
+    for error in trouble.values():
+        raise error
 
 
 def clean(about: Description, ctx: Context) -> None:
@@ -141,24 +198,3 @@ def _runs(about: Description, host: Host) -> bool:
 
 def _rank(found: Archive) -> tuple[list[int], int]:
     return [-int(part) for part in found.about.version.split(".") if part.isdigit()], found.size
-
-
-def _fetch(chosen: Plan, ctx: Context) -> None:
-    found, place = chosen.archive, chosen.place
-    if place.exists() and sha256(place) == found.sha256:
-        return
-    from toolman import fetch  # a tenth of a second: kept off what is there
-
-    place.unlink(missing_ok=True)
-    wanted = fetch.Download(
-        name=found.about.name,
-        urls=index.blob_urls(chosen.index, found),
-        sha256=found.sha256,
-        size=found.size,
-        path=place,
-        mirrors=True,
-    )
-    with ctx.reporter.bar(f"fetching {found.about.name}", found.size) as advance:
-        trouble = fetch.fetch([wanted], advance, warn=ctx.reporter.step)
-    for error in trouble.values():
-        raise error

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from toolman import fetch, store
+from toolman import fetch, offline, store, web
 from toolman.digest import sha256
 from toolman.errors import InputError, NetworkError
 from toolman.origins import archived
@@ -67,6 +67,8 @@ def obtain(
         found = dict(_cached(pins, place))
         missing = {name: pins[name] for name in pins if name not in found}
         trouble = _from_upstream(missing, place, reporter)
+        if trouble and offline.on():
+            raise offline.lacking([_missing(pins[name], place) for name in trouble])
         if trouble:
             missing = {name: pins[name] for name in trouble}
             reporter.step(f"upstream: {_said(trouble)}; asking Debian's archive")
@@ -120,6 +122,12 @@ def _download(name: str, pins: Sequence[Pin], place: Path) -> fetch.Download | N
         return None
     path = place / pin.sha256
     return fetch.Download(name=name, urls=pin.urls, sha256=pin.sha256, size=pin.size, path=path)
+
+
+def _missing(pins: Sequence[Pin], place: Path) -> offline.Missing:
+    pin = next((pin for pin in pins if pin.urls), pins[0])
+    url = web.shown(pin.urls[0]) if pin.urls else f"{pin.filename} of Debian's {pin.debian}"
+    return offline.Missing(url=url, sha256=pin.sha256, place=place / pin.sha256)
 
 
 def _likely_size(pins: Sequence[Pin]) -> int:

@@ -1,0 +1,118 @@
+"""What nothing uses any more, in the store and in the cache.
+
+- toolchains that were superseded: of those of one name all but the one that it means now. One
+  that a running program was started from, or whose environment names it, stays;
+- what commands that were killed have left in `staging/`;
+- work directories of builds, and downloads that were broken off, untouched for a week.
+
+Whatever somebody holds the lock of stays, and is looked at again the next time.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolman import archive, cache, locks, partial, store
+from toolman.checkpoint import checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toolman.cache import Item
+    from toolman.paths import Paths
+    from toolman.store import Store
+    from toolman.toolchain import Toolchain
+
+_OLD = partial.ABANDONED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Garbage:
+    """Something to delete."""
+
+    kind: str
+    """`toolchain`, `staging`, `build` or `part`."""
+    path: Path
+    size: int
+    """Bytes."""
+    found: Toolchain | Item | None = None
+
+
+def garbage(where: Store) -> list[Garbage]:
+    """What `collect` would delete now."""
+    return [*_toolchains(where), *_staged(where.paths), *_cached(where.paths)]
+
+
+def collect(one: Garbage, where: Store) -> bool:
+    """Delete it; False if it is in use by now."""
+    if isinstance(one.found, cache.Item):
+        return cache.remove(one.found, where.paths.cache)
+    if one.found:
+        return _remove(one.found, where)
+    name, lock_directory = _lock_of(one.path, where.paths)
+    with locks.idle(lock_directory, name) as free, suppress(OSError):
+        if free:
+            store.remove_tree(one.path)
+            return True
+    return False
+
+
+def _toolchains(where: Store) -> Iterator[Garbage]:
+    every = where.toolchains()
+    active = {name: where.active(name) for name in {one.name for one in every}}
+    superseded = [one for one in every if active[one.name] != one]
+    used = _used([one.path for one in superseded])
+    for one in superseded:
+        if one.path not in used:
+            size = archive.size(one.path)
+            yield Garbage(kind="toolchain", path=one.path, size=size, found=one)
+
+
+def _remove(doomed: Toolchain, where: Store) -> bool:
+    with locks.idle(where.paths.locks, doomed.name) as free:
+        # Perhaps somebody has switched to it, or removed it, meanwhile.
+        if not free or where.active(doomed.name) == doomed or not doomed.path.is_dir():
+            return False
+        with where.removed(doomed.path, doomed.name):
+            checkpoint("mid-gc")
+    return True
+
+
+def _used(paths: list[Path]) -> set[Path]:
+    """Those that the programs of this user were started from, or were told of."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*") if paths else ():
+        said = _said(process)
+        found |= {path for path in paths if os.fsencode(path) in said}
+    return found
+
+
+def _said(process: Path) -> bytes:
+    with suppress(OSError):
+        program = os.fsencode((process / "exe").readlink())
+        return program + b"\0" + (process / "environ").read_bytes()
+    return b""
+
+
+def _staged(paths: Paths) -> Iterator[Garbage]:
+    every = [*store.below(paths.staging), *store.below(paths.cache / "staging")]
+    for path in every:
+        name, lock_directory = _lock_of(path, paths)
+        with locks.idle(lock_directory, name) as free:
+            if free and path.exists():
+                yield Garbage(kind="staging", path=path, size=archive.size(path))
+
+
+def _lock_of(path: Path, paths: Paths) -> tuple[str, Path]:
+    ours = path.is_relative_to(paths.data)
+    return path.name.rpartition(".")[0], paths.locks if ours else paths.cache / "locks"
+
+
+def _cached(paths: Paths) -> Iterator[Garbage]:
+    for one in cache.older(cache.items(paths.cache), _OLD):
+        if one.kind == "parts" or (one.kind == "builds" and one.path.name != "shared"):
+            yield Garbage(kind=one.kind.removesuffix("s"), path=one.path, size=one.size, found=one)
