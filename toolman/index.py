@@ -344,7 +344,8 @@ def _ask(index: Index, ctx: Context) -> list[Archive]:
     root = (index.directory / "root.json").read_bytes()
 
     def ask(url: str) -> tuple[bytes, list[Archive]]:
-        with remote.fetcher(url) as get:
+        with remote.fetcher(url) as every:
+            get = remote.sparing(every, index.directory / "known.json")
             content = metadata.read(index.directory / "metadata", root, get)
         return content, parse(content)
 
