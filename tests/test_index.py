@@ -301,6 +301,24 @@ def test_the_root_that_was_given_counts_not_the_one_beside_it(
     assert reader.known() == ["arm64-musl"]
 
 
+def test_an_index_that_has_not_changed_is_not_fetched_again(
+    corp: Repository, server: Server, reader: Reader
+) -> None:
+    def fetched() -> list[str]:
+        before = len(server.seen)
+        assert reader.refresh() == names(corp.opened().archives)
+        return [one for one in map(str, server.seen[before:]) if "index.json" in one]
+
+    assert fetched() == []
+    corp.add("riscv64-musl")
+    assert len(fetched()) == 1
+    assert fetched() == []
+    known = reader.ctx.paths.indexes / "corp/known.json"
+    for damaged in ("", "{}", '{"index": 1}', known.read_text().replace("riscv64", "riscv65")):
+        known.write_text(damaged)
+        assert len(fetched()) == 1, damaged
+
+
 def test_a_mirror_takes_over_and_is_named(corp: Repository, server: Server, tmp_path: Path) -> None:
     copy: Any = SimpleNamespace(directory=shutil.copytree(corp.directory, tmp_path / "copy"))
     with serve(copy) as mirror:

@@ -353,8 +353,8 @@ def _ask(index: Index, ctx: Context, get: Get | None = None) -> list[Archive]:
         return content, parse(content)
 
     def of(url: str) -> tuple[bytes, list[Archive]]:
-        with remote.fetcher(url) as get:
-            return ask(get)
+        with remote.fetcher(url) as every:
+            return ask(remote.sparing(every, index.directory / "known.json"))
 
     if get:
         content, found = ask(get)
