@@ -104,7 +104,8 @@ class _Tokens(BaseHTTPRequestHandler):
         query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
         known = f"Basic {base64.b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}"
         good = self.headers.get("Authorization") == known and query["service"] == [SERVICE]
-        body = json.dumps({"token": self._token(query["scope"][0])} if good else {}).encode()
+        scopes = query.get("scope", [])  # without one, the password is tried
+        body = json.dumps({"token": self._token(scopes)} if good else {}).encode()
         self.send_response(200 if good else 401)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -113,10 +114,13 @@ class _Tokens(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
-    def _token(self, scope: str) -> str:
-        kind, name, actions = scope.split(":")
+    def _token(self, scopes: list[str]) -> str:
+        rows = [scope.split(":") for scope in scopes]
+        access = [
+            {"type": kind, "name": name, "actions": actions.split(",")}
+            for kind, name, actions in rows
+        ]
         now = int(time.time())
-        access = [{"type": kind, "name": name, "actions": actions.split(",")}]
         times = {"nbf": now - 60, "iat": now, "exp": now + 300}
         claims = {"iss": "tests", "sub": USER, "aud": SERVICE, **times, "access": access}
         key = serialization.load_pem_private_key(self.pem, None)
