@@ -122,6 +122,43 @@ def unpack(archive: Path, into: Path, limits: Limits | None = None) -> None:
         frame.end()
 
 
+class Frame(io.RawIOBase):
+    """The plain bytes of a file that is one zstd frame and nothing else."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
+        self._file = file
+        decoder = zstandard.ZstdDecompressor(max_window_size=1 << _WINDOW)
+        self._decoder = decoder.decompressobj()
+        self._plain = bytearray()
+
+    def read(self, size: int = -1) -> bytes:
+        while len(self._plain) < size and not self._decoder.eof:
+            block = self._file.read(_BLOCK)
+            _require(bool(block), "it ends too early")
+            self._plain += self._decompressed(block)
+        part = bytes(self._plain[:size])
+        del self._plain[:size]
+        return part
+
+    def end(self) -> None:
+        """See that nothing follows but tar's padding.
+
+        Raises:
+            IntegrityError: something does.
+        """
+        padding = self.read(2 * _RECORD)
+        behind = self._decoder.unused_data or self._file.read(1)
+        ended = self._decoder.eof and len(padding) < 2 * _RECORD and not any(padding)
+        _require(ended and not behind, "something follows its end")
+
+    def _decompressed(self, block: bytes) -> bytes:
+        try:
+            return self._decoder.decompress(block)
+        except zstandard.ZstdError as error:
+            raise IntegrityError(str(error)) from error
+
+
 class _Packer:
     """Writes the members of one tree."""
 
@@ -256,37 +293,6 @@ class _Unpacker:
         return name
 
 
-class _Frame(io.RawIOBase):
-    """The plain bytes of a file that is one zstd frame and nothing else."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        super().__init__()
-        self._file = file
-        decoder = zstandard.ZstdDecompressor(max_window_size=1 << _WINDOW)
-        self._decoder = decoder.decompressobj()
-        self._plain = bytearray()
-
-    def read(self, size: int = -1) -> bytes:
-        while len(self._plain) < size and not self._decoder.eof:
-            block = self._file.read(_BLOCK)
-            _require(bool(block), "it ends too early")
-            self._plain += self._decoder.decompress(block)
-        part = bytes(self._plain[:size])
-        del self._plain[:size]
-        return part
-
-    def end(self) -> None:
-        """See that nothing follows but tar's padding.
-
-        Raises:
-            IntegrityError: something does.
-        """
-        padding = self.read(2 * _RECORD)
-        behind = self._decoder.unused_data or self._file.read(1)
-        ended = self._decoder.eof and len(padding) < 2 * _RECORD and not any(padding)
-        _require(ended and not behind, "something follows its end")
-
-
 @contextmanager
 def _written(into: Path) -> Iterator[BinaryIO]:
     """A file beside `into` that takes its place when the block is done."""
@@ -312,13 +318,13 @@ def _compressed(file: BinaryIO, level: int) -> BinaryIO:
 
 
 @contextmanager
-def _opened(archive: Path) -> Iterator[tuple[tarfile.TarFile, _Frame]]:
+def _opened(archive: Path) -> Iterator[tuple[tarfile.TarFile, Frame]]:
     try:
         with archive.open("rb") as file:
-            frame = _Frame(file)
+            frame = Frame(file)
             with tarfile.open(fileobj=frame, mode="r|", encoding="utf-8") as tar:
                 yield tar, frame
-    except (IntegrityError, tarfile.TarError, zstandard.ZstdError) as error:
+    except (IntegrityError, tarfile.TarError) as error:
         raise IntegrityError(f"{archive} is no archive of toolman's: {error}") from error
 
 

@@ -1,4 +1,5 @@
-"""Origin `prebuilt`: an archive that `toolman pack` made, named by a signed index.
+"""Origin `prebuilt`: an archive that `toolman pack` made, named by a signed index; or, where that
+was asked for, another publisher's (see `foreign`).
 
 What was built from source is static, and runs on every Linux of its host's machine; what came
 from a distribution runs on that release alone. Of several archives that fit, the first index's is
@@ -10,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from toolman import archive, fetch, index, toolchain
-from toolman.digest import sha256
+from toolman import archive, index, toolchain
 from toolman.errors import AbsentError, IntegrityError, NetworkError
-from toolman.origins import meets
+from toolman.fetch import Download
+from toolman.origins import foreign, meets, obtain
 from toolman.toolchain import Component
 
 if TYPE_CHECKING:
@@ -65,16 +66,20 @@ class Plan:
 
 
 def offers(request: Request, ctx: Context) -> str | None:
-    """Why this origin cannot meet `request`; None if one of the indexes may."""
-    del request
-    return None if index.indexes(ctx) else "no index is known; see: toolman index add"
+    """Why this origin cannot meet `request`; None if one of the indexes may.
+
+    Raises:
+        InputError: the catalogue has no such publisher.
+    """
+    reason = None if index.indexes(ctx) else "no index is known; see: toolman index add"
+    return foreign.offers(request, ctx) if reason and request.publisher else reason
 
 
-def plan(request: Request, ctx: Context) -> Plan:
+def plan(request: Request, ctx: Context) -> Plan | foreign.Plan:
     """Choose an archive; an index that was not asked for an hour is asked first.
 
     Raises:
-        AbsentError: no index has one that fits.
+        AbsentError: no index has one that fits, nor has the publisher.
         NetworkError: none has, and one could not be asked.
         IntegrityError: an index is not what its keys have signed.
     """
@@ -89,21 +94,25 @@ def plan(request: Request, ctx: Context) -> Plan:
         found = min(fitting, key=_rank, default=None)
         if found:
             return Plan(request=request, index=one, archive=found, cache=ctx.paths.cache)
+    if request.publisher:
+        return foreign.plan(request, ctx)
     if unreachable:
         raise unreachable
     names = ", ".join(one.name for one in index.indexes(ctx))
     raise AbsentError(f"no archive for {ctx.host.key} in {names}")
 
 
-def make(chosen: Plan, into: Path, ctx: Context) -> Description:
+def make(chosen: Plan | foreign.Plan, into: Path, ctx: Context) -> Description:
     """Fetch the archive and unpack it to `into`, an empty directory.
 
     Raises:
         NetworkError: no mirror gives it.
-        IntegrityError: it is not the archive that the index names.
+        IntegrityError: it is not the archive that the index names, or see `foreign.make`.
     """
+    if isinstance(chosen, foreign.Plan):
+        return foreign.make(chosen, into, ctx)
     found = chosen.archive
-    _fetch(chosen, ctx)
+    obtain(_download(chosen), ctx)
     ctx.reporter.step(f"unpacking {found.about.name}")
     limits = archive.Limits(unpacked=found.unpacked, members=found.files)
     archive.unpack(chosen.place, into, limits)
@@ -143,20 +152,13 @@ def _rank(found: Archive) -> tuple[list[int], int]:
     return [-int(part) for part in found.about.version.split(".") if part.isdigit()], found.size
 
 
-def _fetch(chosen: Plan, ctx: Context) -> None:
-    found, place = chosen.archive, chosen.place
-    if place.exists() and sha256(place) == found.sha256:
-        return
-    place.unlink(missing_ok=True)
-    wanted = fetch.Download(
+def _download(chosen: Plan) -> Download:
+    found = chosen.archive
+    return Download(
         name=found.about.name,
         urls=index.blob_urls(chosen.index, found),
         sha256=found.sha256,
         size=found.size,
-        path=place,
+        path=chosen.place,
         mirrors=True,
     )
-    with ctx.reporter.bar(f"fetching {found.about.name}", found.size) as advance:
-        trouble = fetch.fetch([wanted], advance, warn=ctx.reporter.step)
-    for error in trouble.values():
-        raise error
