@@ -109,6 +109,8 @@ def catalogue(file: Path, *rows: dict[str, Any], **publisher: str) -> Path:
 def _toml(value: object) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{key} = {_toml(one)}' for key, one in value.items())} }}"
     return str(value) if isinstance(value, int) else "'" + str(value) + "'"
 
 

@@ -179,13 +179,18 @@ def _tools(tree: Path, offer: Offer) -> dict[str, str]:
 
 
 def _version(gcc: Path, offer: Offer) -> str:
+    """What its GCC says: the first of its programs to run."""
     try:
-        version = run.check("asking gcc", [gcc, "-dumpfullversion"]).strip()
-    except (InputError, OSError) as error:  # its dynamic linker is missing, or it is no program
+        done = run.run([gcc, "-dumpfullversion"])
+        trouble = f"it ends with {done.code} {done.err}".strip() if done.code else None
+    except (InputError, OSError) as error:  # it has no dynamic linker here, or is no program
+        trouble = str(error)
+    if trouble:
         raise BuildError(
-            f"the programs of {offer.publisher.title} do not run on this host: {error}",
+            f"the programs of {offer.publisher.title} do not run on this host: {trouble}",
             hint="another publisher's may: toolman list --available",
-        ) from error
+        )
+    version = done.out.strip()
     if not f"{version}.".startswith(f"{offer.gcc}."):
         raise _other(offer, f"its GCC is {version}, not {offer.gcc}")
     return version

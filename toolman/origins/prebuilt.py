@@ -72,7 +72,7 @@ def offers(request: Request, ctx: Context) -> str | None:
         InputError: the catalogue has no such publisher.
     """
     reason = None if index.indexes(ctx) else "no index is known; see: toolman index add"
-    return foreign.offers(request, ctx) if reason and request.publisher else reason
+    return foreign.offers(request, ctx) if reason and request.publisher is not None else reason
 
 
 def plan(request: Request, ctx: Context) -> Plan | foreign.Plan:
@@ -94,7 +94,7 @@ def plan(request: Request, ctx: Context) -> Plan | foreign.Plan:
         found = min(fitting, key=_rank, default=None)
         if found:
             return Plan(request=request, index=one, archive=found, cache=ctx.paths.cache)
-    if request.publisher:
+    if request.publisher is not None:
         return foreign.plan(request, ctx)
     if unreachable:
         raise unreachable
