@@ -40,6 +40,7 @@ _COPY = 1 << 20  # bytes at a time
 _LONGEST_NAME = 1024  # bytes
 _LONGEST_PART = 255  # bytes; more no file system takes
 _DEEPEST = 64  # directories
+_LONGEST = 16 << 30  # bytes of a tarball that one file is copied from
 _STEPS = 1000  # parts of paths that one symlink may lead along
 _LONGEST_HEADER = 64 << 10  # bytes of an extended one
 # Compilers shrink to a fifth. What grows a hundredfold, and is not small, was made for that.
@@ -92,6 +93,22 @@ def unpack(
     except BaseException:
         _empty(into)
         raise
+
+
+def copy(archive: Path, name: str, to: Path) -> None:
+    """Copy the file `name` of a tarball to the file `to`; the rest of it is not read.
+
+    Raises:
+        KeyError: it holds no such file.
+        IntegrityError: it is damaged up to there.
+        OSError: the file system's, as ENOSPC.
+    """
+    with _opened(archive, _LONGEST) as reader, to.open("wb") as made:
+        for member in reader.members():
+            if member.kind == "file" and member.name.removeprefix("./") == name:
+                made.writelines(reader.data(member))
+                return
+    raise KeyError(name)
 
 
 class _Reader:
