@@ -37,8 +37,8 @@ def bootlin(tree: Path, top: Path) -> None:
         path.rename(f"{path}.br_real")
         path.symlink_to("toolchain-wrapper")
         (top / f"bin/aarch64-linux-{name}").symlink_to("toolchain-wrapper")
-    # A link that was moved: it leads to the wrapper, by a name that this one does not know.
-    (top / f"bin/{triple}-cc.br_real").symlink_to(f"{triple}-gcc")
+        (top / f"bin/aarch64-linux-{name}.br_real").symlink_to(f"{triple}-{name}.br_real")
+    (top / f"bin/{triple}-cc.br_real").hardlink_to(top / f"bin/{triple}-gcc.br_real")
     (top / f"bin/{triple}-cc").symlink_to("toolchain-wrapper")
     (top / "relocate-sdk.sh").write_text("#!/bin/sh\necho this must never run >&2\nexit 1\n")
     (top / "relocate-sdk.sh").chmod(0o755)

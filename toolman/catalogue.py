@@ -45,7 +45,6 @@ _PUBLISHER = {
     "title": Key(kind="text", required=True),
     "about": Key(kind="text"),
     "licence": Key(kind="text", required=True),
-    "wrapper": Key(kind="text"),
     "wrapped": Key(kind="text"),
 }
 _TOOLCHAIN = {
@@ -70,7 +69,6 @@ class Publisher:
     title: str
     licence: str
     about: str = ""
-    wrapper: str = ""
     wrapped: str = ""
 
 

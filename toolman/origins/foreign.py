@@ -160,15 +160,13 @@ def _download(chosen: Plan) -> Download:
 def _tools(tree: Path, offer: Offer) -> dict[str, str]:
     """`gcc` → `bin/aarch64-buildroot-linux-musl-gcc.br_real`."""
     found: dict[str, str] = {}
-    prefix, publisher = f"{offer.triple}-", offer.publisher
+    prefix, wrapped = f"{offer.triple}-", offer.publisher.wrapped
     for path in sorted((tree / "bin").glob(f"{prefix}*")):
         name = path.name.removeprefix(prefix)
-        real = path.with_name(path.name + publisher.wrapped)
-        chosen = real if real.is_file() else path
-        hidden = publisher.wrapped and name.endswith(publisher.wrapped)
-        wrapper = publisher.wrapper and chosen.resolve().name == publisher.wrapper
-        if chosen.is_file() and not (hidden or wrapper or name[-1:].isdigit()):
-            found[name] = f"bin/{chosen.name}"
+        # What is wrapped sorts behind its wrapper, and takes its place.
+        name = name.removesuffix(wrapped)
+        if path.is_file() and not name[-1:].isdigit():
+            found[name] = f"bin/{path.name}"
     for alias, name in _ALIASES.items():
         if name in found:
             found.setdefault(alias, found[name])
