@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import tomllib
@@ -186,7 +187,11 @@ def test_it_is_there_until_it_is_removed(
         assert "is already installed" in user.good("install", "arm64-musl", *words).err
     user.good("uninstall", "arm64-musl")
     assert not list(user.place.rglob("toolchain.json"))
-    # Once more, out of the cache.
+    # Once more, out of the cache, which nobody believes either.
+    kept = user.place / "cache/sha256" / published.row("")["sha256"]
+    kept.write_bytes(kept.read_bytes()[:-1] + b"x")
+    user.good("install", "arm64-musl", "--publisher", "someone")
+    user.good("uninstall", "arm64-musl")
     server.stop()
     user.good("install", "arm64-musl", "--publisher", "someone")
     assert "publisher" not in user.good("install", "arm64-musl").err
@@ -235,6 +240,7 @@ def test_what_is_not_as_the_catalogue_says_is_refused(
     done = user("install", row["target"], *words)
     assert done.code == 4
     assert said in error(done)
+    assert ("unpacking" in done.err) == (name != "other bytes")
     assert not list(user.place.rglob("toolchain.json"))
     assert not list(user.place.glob("home/*/staging/*"))
 
@@ -261,10 +267,11 @@ def test_what_does_not_run_here_says_so(program: bytes, user: User, tmp_path: Pa
     (top / "bin/aarch64-linux-musl-gcc").write_bytes(program)
     (top / "bin/aarch64-linux-musl-gcc").chmod(0o755)
     file = shapes.pack(top, tmp_path / "a.tar.gz", "gz")
-    knows(user, shapes.row(file, top="the-toolchain"))
+    knows(user, shapes.row(file, top="the-toolchain", note="they need another libc"))
     done = user("install", "arm64-musl", "--publisher", "someone")
     assert done.code == 5
     assert "the programs of Someone do not run on this host: " in error(done)
+    assert "hint: they need another libc" in done.err
     assert not list(user.place.rglob("toolchain.json"))
 
 
@@ -298,6 +305,19 @@ def test_an_index_of_the_users_is_asked_before(
     assert "index corp" in user.good("install", "arm64-musl", "--dry-run").out
 
 
+def test_an_index_out_of_reach_is_told(user: User, corp: Repository, tmp_path: Path) -> None:
+    root = tmp_path / "root.json"
+    root.write_bytes(corp.root)
+    user.good("index", "add", "corp", corp.directory, "--root", root)
+    knows(user, shapes.row(root))
+    corp.directory.rename(tmp_path / "gone")
+    (known,) = user.place.glob("home/indexes/corp/known.json")
+    known.unlink()
+    done = user.good("install", "arm64-musl", "--dry-run", "--publisher", "someone")
+    assert "; taking what someone offers" in done.err
+    assert "Someone 1" in done.out
+
+
 @pytest.mark.parametrize(
     ("words", "said", "hint"),
     [
@@ -312,10 +332,10 @@ def test_an_index_of_the_users_is_asked_before(
         (
             ("--publisher", "someone", "--with", "c++"),
             "no origin offers arm64-musl with c++, the publisher someone: prebuilt: someone has "
-            "none for this host",
+            "no such toolchain for this host",
             "see: toolman list --available",
         ),
-        (("--publisher", "someone", "--gcc", "13"), "someone has none for this host", "see: "),
+        (("--publisher", "someone", "--gcc", "13"), "someone has no such toolchain", "see: "),
     ],
 )
 def test_what_nobody_publishes(
@@ -333,11 +353,23 @@ def test_what_nobody_publishes(
 def test_list_available_tells_who_has_what(user: User, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"")
     other = shapes.row(tmp_path / "a", target="armv7-gnu", host="linux-alpha")
-    knows(user, shapes.row(tmp_path / "a"), other)
+    said = {"components": {"musl": "1.2.3"}, "note": "for tests"}
+    knows(user, shapes.row(tmp_path / "a", **said), other)
     rows = json.loads(user.good("list", "--available", "--json").out)["targets"]
     found = {row["target"]: row["publishers"] for row in rows if row["publishers"]}
     assert found == {
-        "arm64-musl": {"someone": [{"release": "1", "gcc": "12.2.0", "languages": ["c"]}]}
+        "arm64-musl": {
+            "someone": [
+                {
+                    "release": "1",
+                    "languages": ["c"],
+                    "sha256": hashlib.sha256(b"").hexdigest(),
+                    "components": {"gcc": "12.2.0", "musl": "1.2.3"},
+                    "licence": "none",
+                    "note": "for tests",
+                }
+            ]
+        }
     }
     (line,) = (x for x in user.good("list", "--available").out.splitlines() if "someone" in x)
     assert line.startswith("arm64-musl ")

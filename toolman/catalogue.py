@@ -92,6 +92,8 @@ class Offer:
     limits: Limits
     components: Mapping[str, str]
     """Versions by name."""
+    note: str
+    """For people; may be empty."""
 
     def fits(self, wanted: request.Request, host: Host) -> bool:
         """Whether it runs on `host` and is what was asked for."""
@@ -151,6 +153,7 @@ def _offer(row: dict[str, Any], publishers: Mapping[str, Publisher]) -> Offer:
         sysroot=row["sysroot"],
         limits=Limits(**caps),
         components=row.get("components", {}),
+        note=row.get("note", ""),
         **same,
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from toolman.errors import IntegrityError
@@ -80,5 +80,4 @@ class Rooted:
                 directory = below
             yield directory
         finally:
-            with suppress(OSError):
-                os.close(directory)
+            os.close(directory)

@@ -143,8 +143,14 @@ def _published(name: str, running: Iterable[Offer]) -> dict[str, list[dict[str, 
     found: dict[str, list[dict[str, Any]]] = {}
     for one in running:
         if one.target.name == name:
-            said = {"release": one.release, "gcc": one.gcc, "languages": one.languages}
-            found.setdefault(one.publisher.name, []).append({**said, **one.components})
+            said: dict[str, Any] = {
+                "release": one.release,
+                "languages": one.languages,
+                "sha256": one.sha256,
+            }
+            said |= {"components": {"gcc": one.gcc, **one.components}}
+            said |= {"licence": one.publisher.licence, "note": one.note}
+            found.setdefault(one.publisher.name, []).append(said)
     return found
 
 

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 NAME = "prebuilt"
 _ALIASES = {"cc": "gcc", "c++": "g++"}
 _COMPILERS = {"c": "gcc", "c++": "g++", "fortran": "gfortran", "gccgo": "gccgo"}
-_GROWS = 8  # times the size of its archive that a toolchain is at most, where nothing says it
-_LIKELY = 150_000_000  # bytes of an archive, where nothing says it
+# How much room is asked for, where the catalogue does not say it.
+_LIKELY = 150_000_000  # bytes of an archive
+_GROWS = 6  # times its archive's size that a toolchain takes
 _LIBC = {"musl": "musl", "gnu": "glibc"}
 
 
@@ -86,7 +87,7 @@ def offers(request: Request, ctx: Context) -> str | None:
         hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
         raise InputError(f"unknown publisher '{request.publisher}'", hint=hint)
     if next(fitting(request, ctx), None) is None:
-        return f"{request.publisher} has none for this host"
+        return f"{request.publisher} has no such toolchain for this host"
     return None
 
 
@@ -186,7 +187,7 @@ def _version(gcc: Path, offer: Offer) -> str:
     if trouble:
         raise BuildError(
             f"the programs of {offer.publisher.title} do not run on this host: {trouble}",
-            hint="another publisher's may: toolman list --available",
+            hint=offer.note or "another publisher's may: toolman list --available",
         )
     version = done.out.strip()
     if not f"{version}.".startswith(f"{offer.gcc}."):

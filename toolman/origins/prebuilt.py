@@ -95,6 +95,8 @@ def plan(request: Request, ctx: Context) -> Plan | foreign.Plan:
         if found:
             return Plan(request=request, index=one, archive=found, cache=ctx.paths.cache)
     if request.publisher is not None:
+        if unreachable:
+            ctx.reporter.step(f"warning: {unreachable}; taking what {request.publisher} offers")
         return foreign.plan(request, ctx)
     if unreachable:
         raise unreachable
