@@ -25,6 +25,7 @@ import zstandard
 from toolman import cli, tarball
 from toolman.archive import Limits
 from toolman.errors import IntegrityError
+from toolman.rooted import Rooted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -540,3 +541,23 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
 
 def test_there_are_enough_of_them() -> None:
     assert len(EVERY) >= 40
+
+
+def test_a_link_that_somebody_else_plants_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "into").mkdir()
+    (tmp_path / "into/d").symlink_to("../outside")
+    (tmp_path / "into/f").symlink_to("../outside/new")
+    with Rooted(tmp_path / "into") as root:
+        makers: list[Callable[[str], None]] = [
+            root.directory,
+            lambda name: root.file(name, [b"x"], executable=False),
+            lambda name: root.symlink(name, "x"),
+            lambda name: root.hard_link(name, "f"),
+        ]
+        for make in makers:
+            with pytest.raises(NotADirectoryError):
+                make("d/x")
+            with pytest.raises(IntegrityError, match="two of its names are one here: 'f'"):
+                make("f")
+    assert not list((tmp_path / "outside").iterdir())
