@@ -63,9 +63,9 @@ class Repository:
     def opened(self) -> repository.Opened:
         return repository.opened(self.directory, self.keys)
 
-    def add(self, *names: str, lasts: Lifetimes = LASTS) -> None:
+    def add(self, *names: str, lasts: Lifetimes = LASTS, **changes: Any) -> None:
         """Publish archives of targets: `arm64-musl`."""
-        files = [packed(self.place, name) for name in names]
+        files = [packed(self.place, name, **changes) for name in names]
         work = self.place / "work"
         work.mkdir(exist_ok=True)
         found = {path: repository.describe(path, work) for path in files}

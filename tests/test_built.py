@@ -12,10 +12,12 @@ import json
 import os
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import shapes
 import tools
 from test_toolchains import CXX, GO, HELLO, User
 
@@ -279,6 +281,31 @@ def test_every_target_runs_what_it_compiles(user_of: Callable[..., User], target
             text = FORTRAN.replace("KIND", "8" if target.startswith("armv7") else "16")
             program = user.compile(target, *flags, source=text, tool="gfortran")
             assert user.run(target, program).strip() == "fortran"
+
+
+def test_cxx_of_another_publisher_runs(user: User, toolman: Runner, tmp_path: Path) -> None:
+    """In musl.cc's shape, which this one nearly has: its dynamic linker is an absolute link."""
+
+    def as_musl_cc(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        if member.name.endswith("ld-musl-aarch64.so.1"):
+            member.linkname = "/lib/libc.so"
+        return None if member.name.endswith("toolchain.json") else member
+
+    file = tmp_path / "aarch64-linux-musl-cross.tgz"
+    with tarfile.open(file, "w:gz", compresslevel=1) as tar:
+        tar.add(tree(user), "top", filter=as_musl_cc)
+    row = shapes.row(file, gcc="14.2.0", sysroot="aarch64-linux-musl", languages=["c", "c++"])
+    other = User(toolman, tmp_path / "home", tmp_path)
+    other.env |= {
+        "TOOLMAN_CACHE": str(tmp_path / "cache"),
+        "TOOLMAN_CATALOGUE": str(shapes.catalogue(tmp_path / "catalogue.toml", row)),
+    }
+    words = ("install", FIRST, "--with", "c++", "--publisher", "someone")
+    done = toolman(*words, env=other.env)
+    assert done.code == 0, done.err
+    for flags in (("-static",), ()):
+        program = other.compile(FIRST, "-pthread", *flags, source=CXX, tool="g++")
+        assert user.run(FIRST, program) == "42 caught\n"
 
 
 @pytest.mark.slow

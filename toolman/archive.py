@@ -263,8 +263,6 @@ class _Counted(io.RawIOBase):
         return part
 
 
-
-
 def _compressed(file: BinaryIO, level: int) -> BinaryIO:
     # One thread: several cut the work into pieces, which are 8 % larger (measured, 16 MB each).
     parameters = zstandard.ZstdCompressionParameters.from_level(

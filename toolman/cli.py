@@ -183,13 +183,13 @@ class _Lines:
     @contextmanager
     def bar(self, text: str, total: int) -> Iterator[Callable[[int], object]]:
         if not sys.stderr.isatty():
-            self.step(f"{text} {total / 1e6:.1f} MB")
+            self.step(f"{text} {total / 1e6:.1f} MB" if total else text)
             yield lambda _: None
             return
         from tqdm import tqdm
 
         options: dict[str, Any] = {"unit": "B", "unit_scale": True, "leave": False}
-        with tqdm(desc=text, total=total, file=sys.stderr, **options) as shown:
+        with tqdm(desc=text, total=total or None, file=sys.stderr, **options) as shown:
             yield shown.update
 
     @contextmanager

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from toolman.blob import Blob
     from toolman.context import Context
+    from toolman.metadata import Get
     from toolman.toolchain import Description
 
 SCHEMA = 1

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 ORIGINS = ("prebuilt", "distro", "source")
 _LINKED = "linked"
 _AGAIN = ("prebuilt", "distro")  # these can tell whether they would give equal bytes
+_PUBLISHED = "prebuilt"  # the origin of what other publishers offer
+_SLOW = "source"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +187,8 @@ def _with_present(request: Request, ctx: Context, origin: str | None) -> Request
         return request
     every = {*found.about.languages, *request.languages}
     request = replace(request, languages=tuple(one for one in LANGUAGES if one in every))
-    if found.about.recipe is None or origin not in (None, found.about.origin):
+    other = request.publisher or origin not in (None, found.about.origin)
+    if found.about.recipe is None or other:
         return request
     recipe = request.recipe or (None if request.gcc else _recipe_again(found))
     chosen = found.about.malloc if found.about.malloc != MALLOCS[0] else None
@@ -221,6 +224,8 @@ def _make(request: Request, ctx: Context, origin: str | None, work: Path) -> Too
 def _add(name: str, chosen: Plan, ctx: Context, work: Path) -> Toolchain:
     fetched = f", {chosen.download / 1e6:.1f} MB to download" if chosen.download else ""
     ctx.reporter.step(f"{chosen.request}: origin {name}, {chosen.summary}{fetched}")
+    if name == _SLOW:
+        _tell_publishers(chosen.request, ctx)
     tree = work / "tree"
     about = _made(name, chosen, ctx, tree)
     place = ctx.store.add(tree, about.entry, sealed=True)
@@ -251,6 +256,7 @@ def _plan(request: Request, ctx: Context, origin: str | None) -> tuple[str, Plan
     if origin == _LINKED:
         hint = f"toolman link {request.target} DIR"
         raise InputError("a linked toolchain is not installed", hint=hint)
+    origin = _origin_of(request, origin)
     reasons = []
     for name in [origin] if origin else ORIGINS:
         found = _asked(name, request, ctx)
@@ -263,10 +269,36 @@ def _plan(request: Request, ctx: Context, origin: str | None) -> tuple[str, Plan
             raise found
         reasons.append(f"{name}: {found}")
     # Of an index only `plan` knows what it has.
-    promising = ORIGINS[1:] if origin else ()
+    promising = ORIGINS[1:] if origin and not request.publisher else ()
     others = [name for name in promising if not _origin(name).offers(request, ctx)]
     hint = f"origin {others[0]} offers it" if others else "see: toolman list --available"
     raise InputError(f"no origin offers {request}: {'; '.join(reasons)}", hint=hint)
+
+
+def _origin_of(request: Request, origin: str | None) -> str | None:
+    """The one origin that may be taken, if there is only one.
+
+    Raises:
+        InputError: a publisher's toolchain is asked of another one.
+    """
+    if request.publisher is None:
+        return origin
+    if origin not in (None, _PUBLISHED):
+        raise InputError(
+            f"what {request.publisher} publishes is of origin {_PUBLISHED}, not {origin}",
+            hint="leave --origin out",
+        )
+    return _PUBLISHED
+
+
+def _tell_publishers(request: Request, ctx: Context) -> None:
+    """A build takes minutes: say who has it ready. Taken it is only when that is asked for."""
+    from toolman.origins import foreign
+
+    names = dict.fromkeys(one.publisher.name for one in foreign.fitting(request, ctx))
+    if names:
+        said = " or ".join(f"--publisher {name}" for name in names)
+        ctx.reporter.step(f"this builds it here, in minutes; others have it ready: {said}")
 
 
 def _asked(name: str, request: Request, ctx: Context) -> Plan | str | NetworkError:

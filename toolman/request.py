@@ -37,11 +37,14 @@ class Request:
     """A recipe's name, or its file; None: whatever fits."""
     malloc: str | None = None
     """The allocator of musl's libc.a, one of `MALLOCS`; None: the origin's habit."""
+    publisher: str | None = None
+    """Whose toolchain, of the catalogue's; None: of those only toolman's own kind."""
 
     @property
     def special(self) -> str:
-        """What only a build from source can give, in words; empty if there is nothing."""
+        """What the distribution cannot give, in words; empty if there is nothing."""
         said = {"GCC": self.gcc, "the recipe": self.recipe, "malloc": self.malloc}
+        said["the publisher"] = self.publisher
         return ", ".join(f"{word} {value}" for word, value in said.items() if value)
 
     def __str__(self) -> str:

@@ -14,6 +14,7 @@ The file stands at the head of the tree (schema 1):
     components  what it was made of: name, version, sha256, size in bytes
     recipe      of one that was built from source: its recipe's label; else null
     malloc      likewise: the allocator of its libc.a, if it is musl's
+    publisher   of another publisher's: its name in the catalogue; else null
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class Description:
     root: str | None = None
     recipe: str | None = None
     malloc: str | None = None
+    publisher: str | None = None
 
     @property
     def entry(self) -> str:

@@ -25,6 +25,7 @@ EXAMPLES = """\
   toolman install riscv64-gnu --dry-run
   toolman install arm64-musl --with c++                (built from source: minutes)
   toolman install arm64-musl --gcc 15 --jobs 4
+  toolman install arm64-musl --with c++ --publisher bootlin       (see: toolman list --available)
 """
 
 
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--libc", choices=("musl", "gnu"), help="for platforms named without one")
     origins = (*install.ORIGINS, "linked")
     parser.add_argument("--origin", choices=origins, help="where the bytes come from")
+    parser.add_argument("--publisher", metavar="NAME", help="take another publisher's toolchain")
     parser.add_argument("--gcc", metavar="VERSION", help="a version of GCC, or how it begins: 15")
     parser.add_argument("--recipe", metavar="NAME|FILE", help="build by this recipe")
     parser.add_argument("--malloc", choices=MALLOCS, help="the allocator inside musl's libc.a")
@@ -55,7 +57,8 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
         choose.choose(word, ctx.store, libc=args.libc, directory=ctx.directory)
         for word in args.target
     ]
-    asked = {"gcc": args.gcc, "recipe": args.recipe, "malloc": args.malloc}
+    names = ("gcc", "recipe", "malloc", "publisher")
+    asked = {name: getattr(args, name) for name in names}
     requests = [Request(target=one.target, languages=wanted, **asked) for one in choices]
     build = BuildOptions(jobs=args.jobs, keep_work=args.keep_work, timeline=args.timeline)
     ctx = replace(ctx, build=build)
@@ -104,10 +107,13 @@ def _dry_run(
             f"{plan.request}: origin {origin}, {plan.summary}, {total / 1e6:.1f} MB, "
             f"{fetched / 1e6:.1f} MB to download"
         )
-        output.table(
-            [("", one.name, one.version, f"{one.size / 1e6:.2f} MB") for one in plan.parts]
-        )
+        output.table([("", one.name, one.version, _megabytes(one.size)) for one in plan.parts])
     return 0
+
+
+def _megabytes(size: int) -> str:
+    """A part's size; upstream's is not always known before it comes."""
+    return f"{size / 1e6:.2f} MB" if size else "? MB"
 
 
 def _plan(found: tuple[str, Plan] | None, request: Request) -> dict[str, Any]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import ModuleType
 
+    from toolman.catalogue import Offer
     from toolman.context import Context
     from toolman.target import Target
     from toolman.toolchain import Description
@@ -84,20 +85,33 @@ def _recipes(args: argparse.Namespace) -> int:
 def _available(args: argparse.Namespace, ctx: Context) -> int:
     names = {one.name for one in ctx.store.toolchains()}
     # A tenth of a second to import: kept off the path of the plain list.
+    from toolman import catalogue
     from toolman.origins import distro, prebuilt, source
 
     origins: Origins = {distro.NAME: distro, source.NAME: source}
     rows = [_row(one, one.name in names, origins, ctx) for one in target.targets()]
     listed = list(prebuilt.listed(ctx))
     rows = [{**row, prebuilt.NAME: _listed(row["target"], listed)} for row in rows]
+    running = [one for one in catalogue.offers(ctx.environ) if one.runs_on(ctx.host)]
+    rows = [{**row, "publishers": _published(row["target"], running)} for row in rows]
     if args.json:
         output.print_json({"targets": rows})
         return 0
     lines = [
-        ("TARGET", "PLATFORM", "TRIPLE", "PREBUILT", "FROM THIS HOST'S ARCHIVE", "FROM SOURCE", "")
+        (
+            "TARGET",
+            "PLATFORM",
+            "TRIPLE",
+            "PREBUILT",
+            "FROM THIS HOST'S ARCHIVE",
+            "FROM SOURCE",
+            "--PUBLISHER",
+            "",
+        )
     ]
     for row in rows:
-        offers = [",".join(row[name]) or "-" for name in (prebuilt.NAME, *origins)]
+        columns = (prebuilt.NAME, *origins, "publishers")
+        offers = [",".join(row[name]) or "-" for name in columns]
         note = "installed" if row["installed"] else ""
         lines.append((row["target"], row["platform"], row["triple"], *offers, note))
     output.table(lines)
@@ -122,6 +136,22 @@ def _listed(name: str, every: Iterable[Description]) -> list[str]:
         language for about in every if about.target.name == name for language in about.languages
     }
     return [language for language in LANGUAGES if language in found]
+
+
+def _published(name: str, running: Iterable[Offer]) -> dict[str, list[dict[str, Any]]]:
+    """What other publishers have for a target, by publisher."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for one in running:
+        if one.target.name == name:
+            said: dict[str, Any] = {
+                "release": one.release,
+                "languages": one.languages,
+                "sha256": one.sha256,
+            }
+            said |= {"components": {"gcc": one.gcc, **one.components}}
+            said |= {"licence": one.publisher.licence, "note": one.note}
+            found.setdefault(one.publisher.name, []).append(said)
+    return found
 
 
 def _languages(origin: ModuleType, one: Target, ctx: Context) -> list[str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from toolman.digest import sha256
 from toolman.recipe import load_recipe
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from toolman.context import Context
+    from toolman.fetch import Download
     from toolman.request import Request
     from toolman.toolchain import Description
 
@@ -67,4 +69,24 @@ def meets(about: Description, request: Request) -> bool:
     version = request.gcc is None or f"{about.version}.".startswith(f"{request.gcc}.")
     recipe = request.recipe is None or load_recipe(request.recipe).label == about.recipe
     malloc = request.malloc in (None, about.malloc)
-    return set(request.languages) <= set(about.languages) and version and recipe and malloc
+    publisher = request.publisher in (None, about.publisher)
+    languages = set(request.languages) <= set(about.languages)
+    return languages and version and recipe and malloc and publisher
+
+
+def obtain(wanted: Download, ctx: Context) -> None:
+    """Have the file `wanted.path` with the right digest: from the cache, or fetched.
+
+    Raises:
+        NetworkError: no mirror gives it.
+        IntegrityError: what they give has another digest.
+    """
+    if wanted.path.exists() and sha256(wanted.path) == wanted.sha256:
+        return
+    from toolman import fetch  # a tenth of a second: kept off what is there
+
+    wanted.path.unlink(missing_ok=True)
+    with ctx.reporter.bar(f"fetching {wanted.name}", wanted.size or 0) as advance:
+        trouble = fetch.fetch([wanted], advance, warn=ctx.reporter.step)
+    for error in trouble.values():
+        raise error

@@ -11,6 +11,7 @@ import time
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING
 
+from toolman import tarball
 from toolman.digest import sha256
 from toolman.errors import AbsentError, InputError, IntegrityError
 from toolman.origins import apt, deb
@@ -153,7 +154,7 @@ def _take(file: Path, pin: Pin, part: Path) -> None:
         shutil.copyfile(contents, part)
         return
     try:
-        deb.copy_member(contents, pin.member, part)
+        tarball.copy(contents, pin.member, part)
     except KeyError:
         raise AbsentError(f"{file.name} holds no {pin.member}") from None
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import lzma
 import re
-import shutil
-import tarfile
 import urllib.parse
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -66,26 +63,6 @@ def copy_contents(package: Path, to: Path) -> None:
         while left and (block := stream.read(min(left, 1 << 20))):
             made.write(block)
             left -= len(block)
-
-
-def copy_member(archive: Path, member: str, to: Path) -> None:
-    """Copy the file `member` of a tar to the file `to`.
-
-    Raises:
-        KeyError: there is none.
-        IntegrityError: it is no tar.
-    """
-    try:
-        with tarfile.open(archive) as opened, to.open("wb") as made:
-            for one in opened:
-                if one.isfile() and one.name.removeprefix("./") == member:
-                    stream = opened.extractfile(one)
-                    assert stream
-                    shutil.copyfileobj(stream, made, 1 << 20)
-                    return
-    except (tarfile.TarError, lzma.LZMAError, EOFError, ValueError) as error:
-        raise IntegrityError(f"{archive.name} is damaged: {error}") from error
-    raise KeyError(member)
 
 
 def _seek_contents(stream: BinaryIO, package: Path) -> None:

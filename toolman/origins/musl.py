@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import tarfile
 from typing import TYPE_CHECKING
 
-from toolman import run
+from toolman import run, tarball
+from toolman.archive import Limits
 from toolman.errors import BuildError
 
 if TYPE_CHECKING:
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from toolman.target import Target
+
+
+_LIMITS = Limits(unpacked=100 << 20, members=20_000)  # 1.2.3 has 2,840 files and directories
 
 
 def build(files: Sequence[Path], compiler: Path, target: Target, aside: Path) -> None:
@@ -25,9 +28,9 @@ def build(files: Sequence[Path], compiler: Path, target: Target, aside: Path) ->
         BuildError: a step failed, or the package is not of the shape of Debian's.
     """
     tree = aside / "musl"
-    tree.mkdir()
-    _unpack(_one(files, ".orig.tar"), tree, strip=1)
-    _unpack(_one(files, ".debian.tar"), tree, strip=0)
+    for kind, directory in ((".orig.tar", tree), (".debian.tar", tree / "debian")):
+        directory.mkdir()
+        tarball.unpack(_one(files, kind), directory, _LIMITS)
     tools = aside / "helpers/usr/bin"
     series = tree / "debian/patches/series"
     lines = series.read_text("utf-8").splitlines() if series.exists() else []
@@ -56,18 +59,3 @@ def _one(files: Sequence[Path], kind: str) -> Path:
     if len(found) != 1:
         raise BuildError(f"musl's source package holds {len(found)} files {kind}*, not one")
     return found[0]
-
-
-def _unpack(archive: Path, into: Path, strip: int) -> None:
-    """Regular files only, each below `into`; the archive's digest has been checked."""
-    with tarfile.open(archive) as opened:
-        for member in opened:
-            parts = member.name.removeprefix("./").split("/")[strip:]
-            if not member.isfile() or not parts or ".." in parts:
-                continue
-            path = into.joinpath(*parts)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            stream = opened.extractfile(member)
-            assert stream
-            path.write_bytes(stream.read())
-            path.chmod(0o755 if member.mode & 0o100 else 0o644)

@@ -1,4 +1,5 @@
-"""Origin `prebuilt`: an archive that `toolman pack` made, named by a signed index.
+"""Origin `prebuilt`: an archive that `toolman pack` made, named by a signed index; or, where that
+was asked for, another publisher's (see `foreign`).
 
 What was built from source is static, and runs on every Linux of its host's machine; what came
 from a distribution runs on that release alone. Of several archives that fit, the first index's is
@@ -10,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from toolman import archive, index, toolchain
+from toolman import archive, index, origins, toolchain
 from toolman.digest import sha256
 from toolman.errors import AbsentError, IntegrityError, NetworkError
-from toolman.origins import meets
+from toolman.origins import foreign, meets
 from toolman.request import Request
 from toolman.toolchain import Component
 
@@ -70,16 +71,20 @@ def cached(found: Archive, cache: Path) -> Path:
 
 
 def offers(request: Request, ctx: Context) -> str | None:
-    """Why this origin cannot meet `request`; None if one of the indexes may."""
-    del request
-    return None if index.indexes(ctx) else "no index is known; see: toolman index add"
+    """Why this origin cannot meet `request`; None if one of the indexes may.
+
+    Raises:
+        InputError: the catalogue has no such publisher.
+    """
+    reason = None if index.indexes(ctx) else "no index is known; see: toolman index add"
+    return foreign.offers(request, ctx) if reason and request.publisher is not None else reason
 
 
-def plan(request: Request, ctx: Context) -> Plan:
+def plan(request: Request, ctx: Context) -> Plan | foreign.Plan:
     """Choose an archive; an index that was not asked for an hour is asked first.
 
     Raises:
-        AbsentError: no index has one that fits.
+        AbsentError: no index has one that fits, nor has the publisher.
         NetworkError: none has, and one could not be asked.
         IntegrityError: an index is not what its keys have signed.
     """
@@ -93,6 +98,10 @@ def plan(request: Request, ctx: Context) -> Plan:
         found = best(known, request, ctx.host)
         if found:
             return Plan(request=request, index=one, archive=found, cache=ctx.paths.cache)
+    if request.publisher is not None:
+        if unreachable:
+            ctx.reporter.step(f"warning: {unreachable}; taking what {request.publisher} offers")
+        return foreign.plan(request, ctx)
     if unreachable:
         raise unreachable
     names = ", ".join(one.name for one in index.indexes(ctx))
@@ -121,13 +130,15 @@ def best(every: Iterable[Archive], request: Request, host: Host) -> Archive | No
     return min(fitting, key=_rank, default=None)
 
 
-def make(chosen: Plan, into: Path, ctx: Context) -> Description:
+def make(chosen: Plan | foreign.Plan, into: Path, ctx: Context) -> Description:
     """Fetch the archive and unpack it to `into`, an empty directory.
 
     Raises:
         NetworkError: no mirror gives it.
-        IntegrityError: it is not the archive that the index names.
+        IntegrityError: it is not the archive that the index names, or see `foreign.make`.
     """
+    if isinstance(chosen, foreign.Plan):
+        return foreign.make(chosen, into, ctx)
     found = chosen.archive
     obtain(chosen, ctx)
     ctx.reporter.step(f"unpacking {found.about.name}")
@@ -155,10 +166,9 @@ def obtain(chosen: Plan, ctx: Context) -> None:
         said = f"{found.about.name} is not in the cache: sha256 {found.sha256}, as {place}"
         hint = "put it there, or see: toolman import --help"
         raise NetworkError(f"index {chosen.index.name} has no URL, and {said}", hint=hint)
-    from toolman import fetch  # a tenth of a second: kept off what is there
+    from toolman.fetch import Download  # a tenth of a second: kept off what is there
 
-    place.unlink(missing_ok=True)
-    wanted = fetch.Download(
+    wanted = Download(
         name=found.about.name,
         urls=index.blob_urls(chosen.index, found),
         sha256=found.sha256,
@@ -166,10 +176,7 @@ def obtain(chosen: Plan, ctx: Context) -> None:
         path=place,
         mirrors=True,
     )
-    with ctx.reporter.bar(f"fetching {found.about.name}", found.size) as advance:
-        trouble = fetch.fetch([wanted], advance, warn=ctx.reporter.step)
-    for error in trouble.values():
-        raise error
+    origins.obtain(wanted, ctx)
 
 
 def clean(about: Description, ctx: Context) -> None:
