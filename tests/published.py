@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from archive import HOST, Files, serve
+from archive import HOST, MACHINES, Files, compiler, serve
 
 from toolman import archive, index, repository, target, toolchain
 from toolman.context import Context
@@ -58,9 +58,9 @@ class Repository:
     def opened(self) -> repository.Opened:
         return repository.opened(self.directory, self.keys)
 
-    def add(self, *names: str, lasts: Lifetimes = LASTS) -> None:
-        """Publish archives of targets: `arm64-musl`."""
-        files = [packed(self.place, name) for name in names]
+    def add(self, *names: str, lasts: Lifetimes = LASTS, **changes: Any) -> None:
+        """Publish archives of targets: `arm64-musl`; `changes` are of their descriptions."""
+        files = [packed(self.place, name, **changes) for name in names]
         work = self.place / "work"
         work.mkdir(exist_ok=True)
         found = {path: repository.describe(path, work) for path in files}
@@ -143,11 +143,13 @@ def names(found: list[Archive] | tuple[Archive, ...]) -> list[str]:
 
 
 def packed(place: Path, name: str, **changes: Any) -> Path:
-    """An archive of a very small toolchain."""
+    """An archive of a very small toolchain, whose compiler is `archive.compiler`."""
+    found = target.parse(name)
+    assert isinstance(found, target.Target)
     about = toolchain.Description(
         **{
             "name": name,
-            "target": target.parse(name),
+            "target": found,
             "version": "14.2.0",
             "digest": "ab" * 32,
             "origin": "source",
@@ -161,7 +163,9 @@ def packed(place: Path, name: str, **changes: Any) -> Path:
     tree = place / f"tree-{name}"
     if not tree.exists():
         (tree / "bin").mkdir(parents=True)
-        (tree / "bin/gcc").write_text("#!/bin/sh\n")
+        machine = MACHINES.get(found.platform.triple["gnu"], r"\076\000")
+        (tree / "bin/gcc").write_text(compiler(found.triple, machine))
+        (tree / "bin/gcc").chmod(0o755)
         (tree / "bin/cc").symlink_to("gcc")
         (tree / "bin/aarch64-linux-musl-gcc").hardlink_to(tree / "bin/gcc")
     toolchain.write(tree, about)

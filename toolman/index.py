@@ -55,8 +55,8 @@ _URL = re.compile(r"(https?|file)://\S+")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Archive:
-    """An archive of a repository."""
+class Blob:
+    """The bytes of an archive."""
 
     sha256: str
     size: int
@@ -65,6 +65,12 @@ class Archive:
     """Bytes of the files in it."""
     files: int
     """Members of the archive: files, directories and links."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive(Blob):
+    """An archive of a repository."""
+
     about: Description
 
     def to_json(self) -> dict[str, Any]:
@@ -223,9 +229,9 @@ def last(index: Index) -> Catalogue | None:
     return Catalogue(archives=tuple(found), age=age)
 
 
-def blob_urls(index: Index, archive: Archive) -> tuple[str, ...]:
+def blob_urls(index: Index, blob: Blob) -> tuple[str, ...]:
     """Where an archive may be had."""
-    return tuple(f"{url}/{blob_path(archive.sha256)}" for url in index.urls)
+    return tuple(f"{url}/{blob_path(blob.sha256)}" for url in index.urls)
 
 
 def blob_path(sha256: str) -> str:

@@ -5,26 +5,25 @@ from __future__ import annotations
 import importlib
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from toolman import publish, store, toolchain
 from toolman.checkpoint import checkpoint
 from toolman.errors import AbsentError, InputError, NetworkError, ToolmanError
 from toolman.origins import meets
 from toolman.recipe import recipes
-from toolman.request import LANGUAGES, MALLOCS
+from toolman.request import LANGUAGES, MALLOCS, ORIGINS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from toolman.context import Context
     from toolman.origins import Plan
     from toolman.request import Request
-    from toolman.toolchain import Toolchain
+    from toolman.toolchain import Description, Toolchain
 
-# In the order in which they are asked; a linked toolchain is the user's own.
-ORIGINS = ("prebuilt", "distro", "source")
 _LINKED = "linked"
 
 
@@ -34,6 +33,22 @@ class Result:
 
     toolchain: Toolchain
     fresh: bool
+
+
+class Exactly(Protocol):
+    """A toolchain of which it is known what it must be."""
+
+    @property
+    def name(self) -> str: ...
+
+    def is_met_by(self, about: Description) -> bool:
+        """Whether a toolchain in the store is it."""
+
+    def plan(self, ctx: Context) -> tuple[str, Plan]:
+        """An origin, and its plan to make it."""
+
+    def check(self, about: Description) -> None:
+        """Raise if what was made is not it after all."""
 
 
 def ensure(request: Request, ctx: Context, origin: str | None = None) -> Result:
@@ -54,7 +69,7 @@ def ensure(request: Request, ctx: Context, origin: str | None = None) -> Result:
     with _locked(name, ctx), ctx.store.stage(name) as work:
         checkpoint("after-lock")
         present = _present(request, ctx, origin)
-        made = present or _make(_with_present(request, ctx, origin), ctx, origin, work)
+        made = present or _make(_planned(request, ctx, origin), ctx, work)
         _publish(made, present is None, ctx)
     return Result(toolchain=made, fresh=present is None)
 
@@ -66,7 +81,60 @@ def plan(request: Request, ctx: Context, origin: str | None = None) -> tuple[str
     """
     if _present(request, ctx, origin):
         return None
-    return _plan(_with_present(request, ctx, origin), ctx, origin)
+    return _planned(request, ctx, origin)
+
+
+def ensure_exactly(wanted: Exactly, ctx: Context) -> Result:
+    """Have this very toolchain, and make it what its name means; another one stays in the store.
+
+    Quick and without network if it is in the store.
+
+    Raises:
+        ToolmanError: as `wanted` and the origins raise.
+    """
+    name = wanted.name
+    present = _stored(wanted, ctx)
+    if present and ctx.store.active(name) == present and publish.is_current(ctx.store):
+        return Result(toolchain=present, fresh=False)
+    for directory in (ctx.paths.data, ctx.paths.cache):
+        store.check_writable(directory)
+    with _locked(name, ctx), ctx.store.stage(name) as work:
+        present = _stored(wanted, ctx)
+        made = present or _make(wanted.plan(ctx), ctx, work, wanted.check)
+        _publish(made, present is None, ctx)
+    return Result(toolchain=made, fresh=present is None)
+
+
+def resolve(
+    request: Request, ctx: Context, origin: str | None = None, *, firm: bool = False
+) -> tuple[str, Plan]:
+    """Ask the origins in order, whatever is installed: the first that offers it, and its plan.
+
+    What cannot be reached goes on to the next unless `firm`; wrong bytes never do.
+
+    Raises:
+        InputError: no origin offers it.
+        NetworkError, IntegrityError: as the origins raise.
+    """
+    if origin == _LINKED:
+        hint = f"toolman link {request.target} DIR"
+        raise InputError("a linked toolchain is not installed", hint=hint)
+    reasons = []
+    for name in [origin] if origin else ORIGINS:
+        found = _asked(name, request, ctx)
+        if not isinstance(found, str | NetworkError):
+            return name, found
+        if isinstance(found, NetworkError) and (firm or name == (origin or ORIGINS[-1])):
+            raise found
+        # That an index which the user has added is out of reach is no detail.
+        tell = ctx.reporter.step if isinstance(found, NetworkError) else ctx.reporter.detail
+        tell(f"{request}: not from {name}: {found}")
+        reasons.append(f"{name}: {found}")
+    # Of an index only `plan` knows what it has.
+    promising = ORIGINS[1:] if origin else ()
+    others = [name for name in promising if not _origin(name).offers(request, ctx)]
+    hint = f"origin {others[0]} offers it" if others else "see: toolman list --available"
+    raise InputError(f"no origin offers {request}: {'; '.join(reasons)}", hint=hint)
 
 
 def link(name: str, root: Path, ctx: Context) -> Toolchain:
@@ -107,6 +175,11 @@ def uninstall(name: str, ctx: Context) -> list[Toolchain]:
     return doomed
 
 
+def _stored(wanted: Exactly, ctx: Context) -> Toolchain | None:
+    named = [one for one in ctx.store.toolchains() if one.name == wanted.name]
+    return next((one for one in named if wanted.is_met_by(one.about)), None)
+
+
 def _locked(name: str, ctx: Context) -> AbstractContextManager[None]:
     def waiting() -> None:
         ctx.reporter.step(f"waiting for another toolman ({name})")
@@ -133,6 +206,10 @@ def _present(request: Request, ctx: Context, origin: str | None) -> Toolchain | 
     if origin not in (None, found.about.origin):
         return None
     return found if meets(found.about, request) else None
+
+
+def _planned(request: Request, ctx: Context, origin: str | None) -> tuple[str, Plan]:
+    return resolve(_with_present(request, ctx, origin), ctx, origin)
 
 
 def _with_present(request: Request, ctx: Context, origin: str | None) -> Request:
@@ -164,46 +241,29 @@ def _recipe_again(found: Toolchain) -> str | None:
     )
 
 
-def _make(request: Request, ctx: Context, origin: str | None, work: Path) -> Toolchain:
+def _make(
+    planned: tuple[str, Plan],
+    ctx: Context,
+    work: Path,
+    check: Callable[[Description], None] = lambda _: None,
+) -> Toolchain:
     # A tenth of a second to import: kept off the path of what is installed already.
     from toolman import smoke
 
-    name, chosen = _plan(request, ctx, origin)
+    name, chosen = planned
     store.check_space(chosen.space(ctx))
     fetched = f", {chosen.download / 1e6:.1f} MB to download" if chosen.download else ""
-    ctx.reporter.step(f"{request}: origin {name}, {chosen.summary}{fetched}")
+    ctx.reporter.step(f"{chosen.request}: origin {name}, {chosen.summary}{fetched}")
     tree = work / "tree"
     tree.mkdir()
     about = _origin(name).make(chosen, tree, ctx)
+    check(about)
     checkpoint("before-smoke")
     smoke.test(toolchain.Toolchain(path=tree, about=about), work)
     toolchain.write(tree, about)
     place = ctx.store.add(tree, about.entry)
     _origin(name).clean(about, ctx)
     return toolchain.Toolchain(path=place, about=about)
-
-
-def _plan(request: Request, ctx: Context, origin: str | None) -> tuple[str, Plan]:
-    """Ask the origins in order. What cannot be reached goes on to the next; wrong bytes do not."""
-    if origin == _LINKED:
-        hint = f"toolman link {request.target} DIR"
-        raise InputError("a linked toolchain is not installed", hint=hint)
-    reasons = []
-    for name in [origin] if origin else ORIGINS:
-        found = _asked(name, request, ctx)
-        if not isinstance(found, str | NetworkError):
-            return name, found
-        # That an index which the user has added is out of reach is no detail.
-        tell = ctx.reporter.step if isinstance(found, NetworkError) else ctx.reporter.detail
-        tell(f"{request}: not from {name}: {found}")
-        if isinstance(found, NetworkError) and name == (origin or ORIGINS[-1]):
-            raise found
-        reasons.append(f"{name}: {found}")
-    # Of an index only `plan` knows what it has.
-    promising = ORIGINS[1:] if origin else ()
-    others = [name for name in promising if not _origin(name).offers(request, ctx)]
-    hint = f"origin {others[0]} offers it" if others else "see: toolman list --available"
-    raise InputError(f"no origin offers {request}: {'; '.join(reasons)}", hint=hint)
 
 
 def _asked(name: str, request: Request, ctx: Context) -> Plan | str | NetworkError:

@@ -8,7 +8,6 @@ sees the old state or the new one. One publisher at a time: hold a lock.
 from __future__ import annotations
 
 import html as markup
-import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -121,10 +120,7 @@ def describe(file: Path, work: Path) -> Archive:
         IntegrityError: it is no archive of a toolchain.
     """
     name, text = archives.first(file)
-    try:
-        about = toolchain.parse(json.loads(text))
-    except (ValueError, TypeError, KeyError, AttributeError, InputError):
-        about = None
+    about = toolchain.loads(text)
     if about is None or about.root or not name.endswith(f"/{toolchain.FILE}"):
         raise IntegrityError(f"{file} holds no toolchain that toolman knows")
     tree = work / "tree"

@@ -19,6 +19,11 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON (it has a schema number)")
 
 
+def add_jobs(parser: argparse._ActionsContainer) -> None:
+    """The option of all commands that may build from source."""
+    parser.add_argument("--jobs", "-j", type=_count, metavar="N", help="how many jobs at once")
+
+
 def archives(count: int) -> str:
     """So many archives, in words."""
     return f"{count} archive{'s' * (count != 1)}"
@@ -59,3 +64,11 @@ def table(rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print("  ".join(cells).rstrip())
+
+
+def _count(word: str) -> int:
+    import argparse
+
+    if not word.isdigit() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"'{word}' is no number of jobs")
+    return int(word)

@@ -10,19 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from toolman import archive, fetch, index, toolchain
+from toolman import archive, fetch, index, store, toolchain
 from toolman.digest import sha256
-from toolman.errors import AbsentError, IntegrityError, NetworkError
+from toolman.errors import AbsentError, InputError, IntegrityError, NetworkError
 from toolman.origins import meets
 from toolman.toolchain import Component
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from toolman.context import Context
     from toolman.host import Host
-    from toolman.index import Archive, Index
+    from toolman.index import Archive, Blob, Index
     from toolman.request import Request
     from toolman.toolchain import Description
 
@@ -35,7 +35,8 @@ class Plan:
     """An archive to be fetched and unpacked."""
 
     request: Request
-    index: Index
+    indexes: tuple[Index, ...]
+    """Those that may have it, the likeliest first."""
     archive: Archive
     cache: Path
 
@@ -53,11 +54,12 @@ class Plan:
     @property
     def place(self) -> Path:
         """Where the archive is kept."""
-        return self.cache / "sha256" / self.archive.sha256
+        return _place(self.archive, self.cache)
 
     @property
     def summary(self) -> str:
-        return f"index {self.index.name}: GCC {self.archive.about.version}"
+        where = f"index {self.indexes[0].name}" if self.indexes else "the cache"
+        return f"{where}: GCC {self.archive.about.version}"
 
     def space(self, ctx: Context) -> Mapping[Path, int]:
         """Bytes that it takes in the cache and in the store."""
@@ -85,14 +87,71 @@ def plan(request: Request, ctx: Context) -> Plan:
         except NetworkError as error:
             unreachable = error
             continue
-        fitting = [some for some in known if _fits(some, request, ctx.host)]
+        fitting = [some for some in known if _fits(some, request, ctx)]
         found = min(fitting, key=_rank, default=None)
         if found:
-            return Plan(request=request, index=one, archive=found, cache=ctx.paths.cache)
+            return Plan(request=request, indexes=(one,), archive=found, cache=ctx.paths.cache)
     if unreachable:
         raise unreachable
     names = ", ".join(one.name for one in index.indexes(ctx))
     raise AbsentError(f"no archive for {ctx.host.key} in {names}")
+
+
+def exactly(request: Request, blob: Blob, name: str, ctx: Context) -> Plan:
+    """The plan for an archive that is known by its bytes, of the index `name`: no index is asked.
+
+    Only the archive itself tells what is in it, so it is fetched: from any index that was added.
+
+    Raises:
+        InputError: it is not in the cache, and no index was added.
+        NetworkError: no index has it.
+        IntegrityError: it is not what `request` asks for, or an index gave other bytes.
+    """
+    indexes = tuple(sorted(index.indexes(ctx), key=lambda one: one.name != name))
+    place = _place(blob, ctx.paths.cache)
+    there = _is_there(blob, place)
+    if not indexes and not there:
+        raise InputError(
+            f"{request.target} is locked to an archive of index {name}, and no index is known",
+            hint=f"toolman index add {name} URL --root FILE",
+        )
+    ctx.paths.cache.mkdir(parents=True, exist_ok=True)
+    store.check_space({ctx.paths.cache: 0 if there else blob.size})
+    try:
+        _fetch(request.target.name, blob, indexes, ctx)
+    except NetworkError as error:
+        hint = "try again; if that archive is gone for good: toolman lock --bump"
+        raise NetworkError(str(error), hint=hint) from error
+    about = toolchain.loads(archive.first(place)[1])
+    found = index.Archive(**vars(blob), about=about) if about else None
+    # What no index may say, no archive may say either.
+    if not found or index.parse(index.dump([found])) != [found] or not _fits(found, request, ctx):
+        raise IntegrityError(
+            f"the locked archive {blob.sha256} is not {request} for {ctx.host.key}",
+            hint="somebody has changed the lock: take it from your version control again",
+        )
+    return Plan(request=request, indexes=indexes, archive=found, cache=ctx.paths.cache)
+
+
+def everywhere(
+    one: Index, wanted: Callable[[Description], bool], ctx: Context
+) -> dict[str, Archive]:
+    """Of the `wanted` archives in an index the best for every host, by the host's key; by its
+    machine alone for one that runs on every Linux.
+
+    Raises:
+        NetworkError, IntegrityError: as `index.archives`.
+    """
+    found: dict[str, Archive] = {}
+    same = [some for some in index.archives(one, ctx).archives if wanted(some.about)]
+    for some in sorted(same, key=_rank, reverse=True):
+        found[_runs_on(some.about)] = some
+
+    def beaten(key: str) -> bool:
+        rival = found.get(key.rpartition("-")[2], found[key])
+        return _rank(rival) < _rank(found[key])
+
+    return {key: some for key, some in sorted(found.items()) if not beaten(key)}
 
 
 def make(chosen: Plan, into: Path, ctx: Context) -> Description:
@@ -103,7 +162,7 @@ def make(chosen: Plan, into: Path, ctx: Context) -> Description:
         IntegrityError: it is not the archive that the index names.
     """
     found = chosen.archive
-    _fetch(chosen, ctx)
+    _fetch(found.about.name, found, chosen.indexes, ctx)
     ctx.reporter.step(f"unpacking {found.about.name}")
     limits = archive.Limits(unpacked=found.unpacked, members=found.files)
     archive.unpack(chosen.place, into, limits)
@@ -128,35 +187,47 @@ def listed(ctx: Context) -> Iterator[Description]:
                 yield some.about
 
 
-def _fits(found: Archive, request: Request, host: Host) -> bool:
+def _fits(found: Archive, request: Request, ctx: Context) -> bool:
     about = found.about
-    return _runs(about, host) and about.target == request.target and meets(about, request)
+    return _runs(about, ctx.host) and about.target == request.target and meets(about, request)
 
 
 def _runs(about: Description, host: Host) -> bool:
-    if about.origin == _STATIC:
-        return about.host.rpartition("-")[2] == host.machine
-    return about.host == host.key
+    return _runs_on(about) in (host.key, host.machine)
 
 
-def _rank(found: Archive) -> tuple[list[int], int]:
-    return [-int(part) for part in found.about.version.split(".") if part.isdigit()], found.size
+def _runs_on(about: Description) -> str:
+    """A host's key, or the machine of any host."""
+    return about.host.rpartition("-")[2] if about.origin == _STATIC else about.host
 
 
-def _fetch(chosen: Plan, ctx: Context) -> None:
-    found, place = chosen.archive, chosen.place
-    if place.exists() and sha256(place) == found.sha256:
+def _rank(found: Archive) -> tuple[list[int], int, str]:
+    version = [-int(part) for part in found.about.version.split(".") if part.isdigit()]
+    return version, found.size, found.sha256
+
+
+def _place(blob: Blob, cache: Path) -> Path:
+    return cache / "sha256" / blob.sha256
+
+
+def _is_there(blob: Blob, place: Path) -> bool:
+    return place.exists() and sha256(place) == blob.sha256
+
+
+def _fetch(name: str, found: Blob, indexes: Sequence[Index], ctx: Context) -> None:
+    place = _place(found, ctx.paths.cache)
+    if _is_there(found, place):
         return
     place.unlink(missing_ok=True)
     wanted = fetch.Download(
-        name=found.about.name,
-        urls=index.blob_urls(chosen.index, found),
+        name=name,
+        urls=tuple(url for one in indexes for url in index.blob_urls(one, found)),
         sha256=found.sha256,
         size=found.size,
         path=place,
         mirrors=True,
     )
-    with ctx.reporter.bar(f"fetching {found.about.name}", found.size) as advance:
+    with ctx.reporter.bar(f"fetching {name}", found.size) as advance:
         trouble = fetch.fetch([wanted], advance, warn=ctx.reporter.step)
     for error in trouble.values():
         raise error
