@@ -60,7 +60,8 @@ def _named(words: list[str], ctx: Context) -> list[Toolchain]:
         choice = choose.choose(word, ctx.store, directory=ctx.directory)
         one = choose.installed(choice, ctx.store)
         if one.about.origin == "linked":
-            raise InputError(f"{one.name} is linked: it is yours to update", hint=str(one.root))
+            hint = f"toolman link {one.name} DIR puts another in its place"
+            raise InputError(f"{one.name} is linked: it is yours to update", hint=hint)
         found.append(one)
     return found
 
