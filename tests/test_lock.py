@@ -189,6 +189,16 @@ def test_packages_that_have_moved_on_are_named(alone: User, debian: Archive) -> 
     assert alone.machine.installed() == ["arm64-musl"]
 
 
+def test_to_bump_is_to_ask_now(user: User, corp: Repository, debian: Archive) -> None:
+    user.pin('targets = ["arm64-musl", "arm64-gnu"]')
+    user.good("lock")
+    corp.add("arm64-musl", version="15.1.0")
+    upgrade(debian, "gcc-12-aarch64-linux-gnu", "12.3.0-1")
+    user.good("lock", "--bump")
+    assert user.locked()["gcc"] == "15.1.0"
+    assert user.locked("arm64-gnu")["systems"][HOST.key]["gcc"] == "12.3.0"
+
+
 def test_a_lock_newer_than_the_lists_here_makes_them_be_fetched(
     alone: User, debian: Archive, apt: Server
 ) -> None:
@@ -340,6 +350,8 @@ x86_64 = { sha256 = "DIGEST", size = 1, unpacked = 2, files = 3 }
         ("files = 3", "files = 3, url = 'https://example.org'"),
         ("arm64-musl", "arm46-musl"),
         ("index =", "where ="),
+        ("[target.arm64-musl.archives]", "[target.arm64-musl.systems]"),
+        ("index =", 'digest = "no"\nindex ='),
     ],
 )
 def test_a_damaged_lock_is_one_clear_error(alone: User, old: str, new: str) -> None:

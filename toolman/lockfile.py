@@ -37,7 +37,7 @@ from toolman.request import languages
 from toolman.target import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from toolman.host import Host
@@ -50,7 +50,12 @@ _HEAD = "# Made by: toolman lock. Commit it, and do not edit it."
 _AGAIN = "take it from your version control again, or write a new one: toolman lock --bump"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
-_ORIGINS = {"prebuilt": "archives", "distro": "systems", "source": None}
+_NEEDED = {
+    "prebuilt": ("gcc", "index", "archives"),
+    "distro": ("systems",),
+    "source": ("gcc", "recipe", "digest"),
+}
+_MORE = {"prebuilt": ("recipe", "malloc"), "distro": (), "source": ("malloc",)}
 _BLOB = ("sha256", "size", "unpacked", "files")
 
 
@@ -67,11 +72,11 @@ class Package:
 class Packages:
     """What a toolchain of origin distro is made of on one host."""
 
-    gcc: str | None
     digest: str
     """The toolchain's."""
     packages: tuple[Package, ...]
     """By name."""
+    gcc: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,17 +207,20 @@ def _locked(name: str, row: Mapping[str, Any]) -> Locked:
     target = targets.parse(name)
     if not isinstance(target, Target):
         raise ValueError(f"{name} is no target")
-    rows = _ORIGINS[row["origin"]]
-    values = dict(row)
-    if rows:
-        kind = _blob if rows == "archives" else _packages
-        values[rows] = {_text(key): kind(one) for key, one in row[rows].items()}
-    else:
-        _digest(row["digest"])
-    for key in ("gcc", "recipe", "malloc", "index"):
-        _text(values.get(key, "-"))
-    values["languages"] = languages(row["languages"])
+    origin = _text(row["origin"])
+    needed = ("origin", "languages", *_NEEDED[origin])
+    if wrong := set(needed).difference(row) | set(row).difference(needed, _MORE[origin]):
+        raise ValueError(f"{name}: {', '.join(sorted(wrong))}")
+    values = {key: _PARSED.get(key, _text)(value) for key, value in row.items()}
     return Locked(target=target, **values)
+
+
+def _archives(rows: Mapping[str, Any]) -> dict[str, Blob]:
+    return {_text(key): _blob(row) for key, row in rows.items()}
+
+
+def _systems(rows: Mapping[str, Any]) -> dict[str, Packages]:
+    return {_text(key): _packages(row) for key, row in rows.items()}
 
 
 def _blob(row: Mapping[str, Any]) -> Blob:
@@ -228,7 +236,9 @@ def _packages(row: Mapping[str, Any]) -> Packages:
     for line in row["packages"]:
         name, version, sha256 = line.split(" ")
         found.append(Package(name=name, version=version, sha256=_digest(sha256)))
-    return Packages(gcc=row.get("gcc"), digest=_digest(row["digest"]), packages=tuple(found))
+    _text(row.get("gcc", "-"))
+    _digest(row["digest"])
+    return Packages(**{**row, "packages": tuple(found)})
 
 
 def _digest(word: str) -> str:
@@ -241,6 +251,14 @@ def _text(word: object) -> str:
     if not isinstance(word, str) or not word:
         raise ValueError(f"{word!r} is no text")
     return word
+
+
+_PARSED: dict[str, Callable[[Any], Any]] = {
+    "languages": languages,
+    "digest": _digest,
+    "archives": _archives,
+    "systems": _systems,
+}
 
 
 def _lines(one: Locked) -> Iterator[str]:

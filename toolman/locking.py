@@ -38,6 +38,9 @@ def lock(pin: Pin, held: Lock | None, ctx: Context, *, bump: bool = False) -> Lo
         IntegrityError: as the origins raise.
     """
     found = []
+    if bump:
+        for one in index.indexes(ctx):
+            index.refresh(one, ctx)
     for want in pin.wants:
         kept = held.of(want.target) if held else None
         found.append(_locked(want, kept, ctx, bump))
@@ -61,6 +64,16 @@ def exactly(locked: Locked, ctx: Context) -> install.Exactly:
     blob = locked.archive(ctx.host)
     assert blob
     return _Fetched(locked, blob)
+
+
+def fresh(plan: distro.Plan, ctx: Context) -> distro.Plan:
+    """The same by the lists of this moment, for those here may be a day old.
+
+    Raises:
+        NetworkError, IntegrityError: the lists could not be had, or are forged.
+    """
+    plan.archive.refresh(ctx.reporter)
+    return distro.plan(plan.request, ctx)
 
 
 def made_of(plan: source.Plan, about: Description) -> bool:
@@ -91,6 +104,8 @@ def _locked(want: Want, kept: Locked | None, ctx: Context, bump: bool) -> Locked
     if fitting and not bump:
         return fitting if fitting.covers(ctx.host) else _with_this_host(fitting, ctx)
     origin, plan = install.resolve(want.request, ctx, want.origin, firm=True)
+    if bump and isinstance(plan, distro.Plan):
+        plan = fresh(plan, ctx)
     found = _of_plan(origin, plan, ctx)
     if fitting and fitting.origin == found.origin == distro.NAME:
         # Only another host can say what it has now.
@@ -214,21 +229,16 @@ class _Unpacked:
         return (about.origin, about.digest) == (distro.NAME, self.packages.digest)
 
     def plan(self, ctx: Context) -> tuple[str, Plan]:
-        found = self._plan(ctx)
+        _, found = install.resolve(_request(self.locked), ctx, distro.NAME)
+        assert isinstance(found, distro.Plan)
         if found.digest != self.packages.digest:
             # Perhaps whoever has locked it had newer lists.
-            found.archive.refresh(ctx.reporter)
-            found = self._plan(ctx)
+            found = fresh(found, ctx)
         self._check(found.digest, found.components)
         return distro.NAME, found
 
     def check(self, about: Description) -> None:
         self._check(about.digest, about.components)
-
-    def _plan(self, ctx: Context) -> distro.Plan:
-        _, found = install.resolve(_request(self.locked), ctx, distro.NAME)
-        assert isinstance(found, distro.Plan)
-        return found
 
     def _check(self, digest: str, components: Iterable[Part]) -> None:
         if digest == self.packages.digest:

@@ -74,9 +74,7 @@ def _distro(old: Toolchain, ctx: Context) -> Newer | None:
     request = _request(old)
     if distro.offers(request, ctx):
         return None
-    # Lists may be a day old.
-    distro.plan(request, ctx).archive.refresh(ctx.reporter)
-    plan = distro.plan(request, ctx)
+    plan = locking.fresh(distro.plan(request, ctx), ctx)
     if plan.digest == old.about.digest:
         return None
     changes = locking.changes(old.about.components, plan.components) or ["finished otherwise"]
