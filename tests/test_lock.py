@@ -9,8 +9,10 @@ import archive
 import pytest
 from archive import HOST, Machine
 from projects import User, republish, upgrade
+from published import packed
 
 from toolman import lockfile, store
+from toolman.digest import sha256
 from toolman.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,6 +45,14 @@ def test_a_prebuilt_toolchain_is_locked_for_every_host(user: User, corp: Reposit
         blob = corp.path(f"blobs/sha256/{row['sha256'][:2]}/{row['sha256']}")
         assert blob.stat().st_size == row["size"]
     assert not user.machine.listed()
+
+
+def test_what_runs_on_every_linux_is_locked_once(user: User, corp: Repository) -> None:
+    every = ("c", "c++", "gccgo", "fortran")
+    corp.add("arm64-musl", host=HOST.key, origin="distro", languages=every, digest="cd" * 32)
+    user.good("index", "refresh")
+    user.good("lock")
+    assert user.locked()["archives"].keys() == {MACHINE}
 
 
 def test_what_is_locked_stays_until_it_is_bumped(user: User, corp: Repository) -> None:
@@ -92,6 +102,9 @@ def test_sync_makes_the_locked_one_active_again(user: User, corp: Repository) ->
     said = json.loads(user.good("sync", "--locked", "--json").out)["toolchains"]
     assert [(one["digest"], one["fresh"]) for one in said] == [(locked, False)]
     assert user.active()["digest"] == locked
+    user.good("lock", "--bump")
+    user.good("sync", "--locked")
+    assert user.active()["version"] == "15.1.0"
     assert user.machine.is_published()
     assert len(user.machine.installed()) == 2
 
@@ -111,6 +124,22 @@ def test_a_digest_of_something_else_is_refused(user: User, corp: Repository) -> 
     (other,) = [one for one in corp.opened().archives if one.about.name == "riscv64-musl"]
     text = user.file.read_text().replace(row["sha256"], other.sha256)
     user.file.write_text(text.replace(f"size = {row['size']}", f"size = {other.size}"))
+    assert "is not arm64-musl" in user.fails(4, "sync", "--locked")
+    assert user.machine.installed() == []
+
+
+def test_an_archive_may_say_no_more_than_an_index(user: User, corp: Repository) -> None:
+    """Its version becomes part of a file's name."""
+    user.good("lock")
+    row = user.locked()["archives"][MACHINE]
+    file = packed(corp.place, "arm64-musl", version="14.2.0.1/../../../evil")
+    digest = sha256(file)
+    blob = corp.path(f"blobs/sha256/{digest[:2]}/{digest}")
+    blob.parent.mkdir(exist_ok=True)
+    blob.write_bytes(file.read_bytes())
+    text = user.file.read_text().replace(row["sha256"], digest)
+    size = file.stat().st_size
+    user.file.write_text(text.replace(f"size = {row['size']}", f"size = {size}"))
     assert "is not arm64-musl" in user.fails(4, "sync", "--locked")
     assert user.machine.installed() == []
 

@@ -210,7 +210,7 @@ def _locked(name: str, row: Mapping[str, Any]) -> Locked:
     origin = _text(row["origin"])
     needed = ("origin", "languages", *_NEEDED[origin])
     if wrong := set(needed).difference(row) | set(row).difference(needed, _MORE[origin]):
-        raise ValueError(f"{name}: {', '.join(sorted(wrong))}")
+        raise ValueError(f"{name}: wrong or missing: {', '.join(sorted(wrong))}")
     values = {key: _PARSED.get(key, _text)(value) for key, value in row.items()}
     return Locked(target=target, **values)
 

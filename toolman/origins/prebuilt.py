@@ -122,10 +122,8 @@ def exactly(request: Request, blob: Blob, name: str, ctx: Context) -> Plan:
     except NetworkError as error:
         hint = "try again; if that archive is gone for good: toolman lock --bump"
         raise NetworkError(str(error), hint=hint) from error
-    about = toolchain.loads(archive.first(place)[1])
-    found = index.Archive(**vars(blob), about=about) if about else None
-    # What no index may say, no archive may say either.
-    if not found or index.parse(index.dump([found])) != [found] or not _fits(found, request, ctx):
+    found = _described(blob, place)
+    if not found or not _fits(found, request, ctx):
         raise IntegrityError(
             f"the locked archive {blob.sha256} is not {request} for {ctx.host.key}",
             hint="somebody has changed the lock: take it from your version control again",
@@ -208,6 +206,17 @@ def _rank(found: Archive) -> tuple[list[int], int, str]:
 
 def _place(blob: Blob, cache: Path) -> Path:
     return cache / "sha256" / blob.sha256
+
+
+def _described(blob: Blob, place: Path) -> Archive | None:
+    """What the archive at `place` says of itself; None if no index may say that."""
+    try:
+        about = toolchain.loads(archive.first(place)[1])
+        found = [index.Archive(**vars(blob), about=about)] if about else []
+        (known,) = index.parse(index.dump(found))
+    except (IntegrityError, ValueError):
+        return None
+    return known
 
 
 def _is_there(blob: Blob, place: Path) -> bool:
