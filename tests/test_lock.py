@@ -10,6 +10,7 @@ import pytest
 from archive import HOST, Machine
 from projects import User, republish, upgrade
 from published import packed
+from test_crash import kill_at, parked_at
 
 from toolman import lockfile, store
 from toolman.digest import sha256
@@ -107,6 +108,20 @@ def test_sync_makes_the_locked_one_active_again(user: User, corp: Repository) ->
     assert user.active()["version"] == "15.1.0"
     assert user.machine.is_published()
     assert len(user.machine.installed()) == 2
+
+
+@pytest.mark.parametrize("moment", ["before-rename", "after-activate"])
+def test_a_killed_sync_succeeds_when_it_is_given_again(user: User, moment: str) -> None:
+    machine = user.machine
+    user.good("lock")
+    user.good("install", "arm64-musl", "--origin", "distro")
+    started = machine.start("sync", "--locked", env=parked_at(moment, machine))
+    kill_at(moment, started, machine)
+    assert set(machine.installed()) == {"arm64-musl"}
+    assert machine.is_published()
+    user.good("sync", "--locked")
+    assert user.active()["digest"] == user.locked()["archives"][MACHINE]["sha256"]
+    assert len(machine.installed()) == 2
 
 
 def test_other_bytes_than_the_locked_ones_are_refused(user: User, server: Server) -> None:
