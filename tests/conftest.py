@@ -18,7 +18,7 @@ from toolman import run
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-pytest_plugins = ["published"]
+pytest_plugins = ["published", "projects"]
 
 CHECKOUT = Path(__file__).parents[1]
 TOOLCHAINS = ("arm64-musl", "arm64-gnu")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from archive import HOST, Files, serve
+from archive import HOST, MACHINES, Files, compiler, serve
 from elf_files import HELLO
 
 from toolman import archive, index, repository, target, toolchain
@@ -64,7 +64,7 @@ class Repository:
         return repository.opened(self.directory, self.keys)
 
     def add(self, *names: str, lasts: Lifetimes = LASTS, **changes: Any) -> None:
-        """Publish archives of targets: `arm64-musl`."""
+        """Publish archives of targets: `arm64-musl`; `changes` are of their descriptions."""
         files = [packed(self.place, name, **changes) for name in names]
         work = self.place / "work"
         work.mkdir(exist_ok=True)
@@ -223,11 +223,13 @@ def names(found: list[Archive] | tuple[Archive, ...]) -> list[str]:
 
 
 def packed(place: Path, name: str, **changes: Any) -> Path:
-    """An archive of a very small toolchain."""
+    """An archive of a very small toolchain, whose compiler is `archive.compiler`."""
+    found = target.parse(name)
+    assert isinstance(found, target.Target)
     about = toolchain.Description(
         **{
             "name": name,
-            "target": target.parse(name),
+            "target": found,
             "version": "14.2.0",
             "digest": "ab" * 32,
             "origin": "source",
@@ -241,7 +243,9 @@ def packed(place: Path, name: str, **changes: Any) -> Path:
     tree = place / f"tree-{name}"
     if not tree.exists():
         (tree / "bin").mkdir(parents=True)
-        (tree / "bin/gcc").write_text("#!/bin/sh\n")
+        machine = MACHINES.get(found.platform.triple["gnu"], r"\076\000")
+        (tree / "bin/gcc").write_text(compiler(found.triple, machine))
+        (tree / "bin/gcc").chmod(0o755)
         (tree / "bin/cc").symlink_to("gcc")
         (tree / "bin/aarch64-linux-musl-gcc").hardlink_to(tree / "bin/gcc")
     toolchain.write(tree, about)

@@ -1,4 +1,4 @@
-"""Which toolchain a word means: the word, --libc, the pin, the default, musl, in this order."""
+"""Which toolchain a word means: the word, --libc, override or pin, the default, musl."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_nearest_pin_wins_over_the_default(store: Store, tmp_path: Path) -> 
     (tmp_path / "a" / "toolman.toml").write_text('targets = ["arm64-musl"]')
     choice = choose.choose("linux/arm64", store, directory=below)
     assert choice.name == "arm64-musl"
-    assert choice.reason == f"pinned in {tmp_path / 'a' / 'toolman.toml'}"
+    assert choice.reason == f"pinned in {tmp_path / 'a' / 'toolman.toml'}: targets"
 
 
 def test_the_option_wins_over_the_pin(store: Store, tmp_path: Path) -> None:
@@ -78,25 +78,43 @@ def test_without_anything_a_target_is_asked_for(store: Store, tmp_path: Path) ->
         choose.choose(None, store, directory=tmp_path)
 
 
-def test_all_mistakes_of_a_pin_are_listed_at_once(store: Store, tmp_path: Path) -> None:
-    (tmp_path / "toolman.toml").write_text('target = ["x"]\ntargets = ["arm46-musl", "amd46-gnu"]')
-    with pytest.raises(InputError) as caught:
-        choose.choose("linux/arm64", store, directory=tmp_path)
-    for mistake in ("unknown key 'target'", "arm46-musl", "did you mean", "amd46-gnu"):
-        assert mistake in str(caught.value)
+def set_overrides(store: Store, **chosen: list[str]) -> None:
+    store.paths.data.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"directories": {f"/{where}": names for where, names in chosen.items()}})
+    store.paths.overrides.write_text(text.replace("__", "/"))
 
 
-@pytest.mark.parametrize("text", ["targets = [", "\x00", 'targets = "arm64-musl'])
-def test_a_pin_that_is_no_toml_is_one_clear_line(store: Store, tmp_path: Path, text: str) -> None:
-    (tmp_path / "toolman.toml").write_text(text)
-    with pytest.raises(InputError, match=r"toolman\.toml"):
-        choose.choose("linux/arm64", store, directory=tmp_path)
+def test_the_nearest_of_override_and_pin_wins(store: Store, tmp_path: Path) -> None:
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    set_default(store, "arm64-musl")
+    here = str(tmp_path)[1:].replace("/", "__")
+    set_overrides(store, **{here: ["arm64-gnu"]})
+    choice = choose.choose("linux/arm64", store, directory=below)
+    assert (choice.name, choice.reason) == (
+        "arm64-gnu",
+        f"chosen by: toolman override, for {tmp_path}",
+    )
+    assert choose.choose(None, store, directory=below).name == "arm64-gnu"
+    (tmp_path / "a" / "toolman.toml").write_text('targets = ["arm64-musl"]')
+    assert choose.choose("linux/arm64", store, directory=below).name == "arm64-musl"
+    set_overrides(store, **{f"{here}__a": ["arm64-gnu"]})
+    assert choose.choose("linux/arm64", store, directory=below).name == "arm64-gnu"
+    assert choose.choose("linux/arm64", store, directory=tmp_path).name == "arm64-musl"
 
 
-@pytest.mark.parametrize("text", ["targets = 5", 'targets = "arm64-musl"', "targets = [1]"])
-def test_a_pin_of_the_wrong_shape_is_one_clear_line(
-    store: Store, tmp_path: Path, text: str
-) -> None:
-    (tmp_path / "toolman.toml").write_text(text)
-    with pytest.raises(InputError, match=r"toolman\.toml"):
-        choose.choose("linux/arm64", store, directory=tmp_path)
+def test_an_override_has_no_say_for_other_platforms(store: Store, tmp_path: Path) -> None:
+    set_overrides(store, **{str(tmp_path)[1:].replace("/", "__"): ["arm64-gnu", "armv7-musl"]})
+    (tmp_path / "toolman.toml").write_text('targets = ["amd64-gnu"]')
+    assert choose.choose("linux/amd64", store, directory=tmp_path).name == "amd64-gnu"
+    assert choose.choose("linux/arm/v7", store, directory=tmp_path).name == "armv7-musl"
+    assert choose.choose("linux/386", store, directory=tmp_path).name == "386-musl"
+    assert choose.choose("arm64-musl", store, directory=tmp_path).name == "arm64-musl"
+
+
+def test_a_pin_above_the_nearest_one_is_another_projects(store: Store, tmp_path: Path) -> None:
+    below = tmp_path / "vendor"
+    below.mkdir()
+    (tmp_path / "toolman.toml").write_text('targets = ["amd64-gnu"]')
+    (below / "toolman.toml").write_text('targets = ["arm64-gnu"]')
+    assert choose.choose("linux/amd64", store, directory=below).name == "amd64-musl"

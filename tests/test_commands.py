@@ -44,7 +44,12 @@ def env(home: Path) -> dict[str, str]:
             "origin source",
         ),
         (["install", "arm64-gnu", "--origin", "linked"], "not installed", "toolman link"),
-        (["install"], "required", "toolman install --help"),
+        (["install"], "there is no toolman.toml here or above", "targets = ["),
+        (["lock"], "there is no toolman.toml here or above", "targets = ["),
+        (["sync"], "there is no toolman.toml here or above", "targets = ["),
+        (["update", "riscv64-gnu"], "riscv64-gnu is not installed", "toolman install riscv64-gnu"),
+        (["override", "set", "arm64"], "names no libc", "arm64-musl or arm64-gnu"),
+        (["override", "unset"], "nothing is chosen for", "toolman override list"),
         (["env", "riscv64-gnu"], "riscv64-gnu is not installed", "toolman install riscv64-gnu"),
         (["env", "arm64", "--shell", "tcsh"], "tcsh", "sh"),
         (["env", "arm64-musl", "--file", "--march", "armv8-a"], "defaults", "--file"),
@@ -80,7 +85,7 @@ def test_the_reason_of_a_choice_is_shown(
 ) -> None:
     (tmp_path / "toolman.toml").write_text('targets = ["arm64-gnu"]')
     pinned = toolman("show", "linux/arm64", "--json", env=env, cwd=tmp_path)
-    assert json.loads(pinned.out)["reason"] == f"pinned in {tmp_path}/toolman.toml"
+    assert json.loads(pinned.out)["reason"] == f"pinned in {tmp_path}/toolman.toml: targets"
     assert "arm64-gnu" in pinned.out
     plain = toolman("show", "linux/arm64", env=env)
     assert "musl unless something says otherwise" in plain.out

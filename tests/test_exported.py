@@ -36,7 +36,7 @@ def export(reader: Reader, into: Path, *targets: str) -> Path:
     """What `toolman export` writes, of the archives that the reader's index lists."""
     one = index.find("corp", reader.ctx)
     chosen = [some for some in index.known(one) if some.about.target.name in targets]
-    plans = [prebuilt.exactly(some, one, reader.ctx) for some in chosen]
+    plans = [prebuilt.of_index(some, one, reader.ctx) for some in chosen]
     for plan in plans:
         place = plan.place
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -1,29 +1,29 @@
 """Which toolchain a word means, and why.
 
-What is said in the word wins (a name, or a target with its libc), then `--libc`, then the
-nearest `toolman.toml`, then `toolman default`, then musl: it gives a file that runs anywhere.
+What is said in the word wins (a name, or a target with its libc), then `--libc`, then what is
+said for the directory: `toolman override`, or a `toolman.toml`. As in rustup the nearest directory
+wins, and in one directory the override, which is the user's own. Then `toolman default`, then
+musl: it gives a file that runs anywhere.
 """
 
 from __future__ import annotations
 
 import json
-import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toolman import project
 from toolman import target as targets
 from toolman.errors import InputError
 from toolman.target import Platform, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
     from toolman.store import Store
     from toolman.target import Libc
     from toolman.toolchain import Toolchain
-
-PIN = "toolman.toml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +33,6 @@ class Choice:
     name: str
     target: Target
     reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pin:
-    """What a project's `toolman.toml` wants: targets, no commands, no URLs."""
-
-    file: Path
-    targets: tuple[Target, ...]
 
 
 def choose(
@@ -90,33 +82,54 @@ def installed(choice: Choice, store: Store) -> Toolchain:
 def defaults(store: Store) -> list[Target]:
     """What `toolman default` chose, the overall default first."""
     try:
-        names = json.loads(store.paths.defaults.read_text("utf-8"))["targets"]
+        return _parsed(json.loads(store.paths.defaults.read_text("utf-8"))["targets"])
     except (OSError, ValueError, KeyError):
         return []
+
+
+def first_of_each(chosen: Sequence[Target]) -> list[Target]:
+    """The first target of each platform."""
+    seen: dict[str, Target] = {}
+    for one in chosen:
+        seen.setdefault(one.platform.docker, one)
+    return list(seen.values())
+
+
+def overrides(store: Store) -> dict[Path, list[Target]]:
+    """What `toolman override` chose, by directory; of each the newest first."""
+    try:
+        rows: Mapping[str, list[str]] = json.loads(store.paths.overrides.read_text("utf-8"))[
+            "directories"
+        ]
+        return {Path(where): _parsed(names) for where, names in rows.items()}
+    except (OSError, ValueError, KeyError):
+        return {}
+
+
+def _parsed(names: Sequence[str]) -> list[Target]:
     return [found for found in map(targets.parse, names) if isinstance(found, Target)]
 
 
-def find_pin(directory: Path) -> Pin | None:
-    """The nearest `toolman.toml` at or above `directory`.
-
-    Raises:
-        InputError: it is not one; all of its mistakes are listed.
-    """
-    for parent in (directory, *directory.parents):
-        file = parent / PIN
-        if file.is_file():
-            return _read_pin(file)
-    return None
-
-
 def _unsaid(store: Store, directory: Path | None) -> Choice:
-    pin = find_pin(directory) if directory else None
-    if pin and pin.targets:
-        return _choice(pin.targets[0], f"first in {pin.file}")
+    for found, reason in _rules(store, directory):
+        return _choice(found[0], reason)
     chosen = defaults(store)
     if chosen:
         return _choice(chosen[0], "chosen by: toolman default")
     raise InputError("no target given", hint="name one, as in: toolman env linux/arm64")
+
+
+def _rules(store: Store, directory: Path | None) -> Iterator[tuple[Sequence[Target], str]]:
+    """What is said for the directory, the strongest first: targets, and where that is said."""
+    if directory is None:
+        return
+    chosen, pinned = overrides(store), False
+    for parent in (directory, *directory.parents):
+        if parent in chosen:
+            yield chosen[parent], f"chosen by: toolman override, for {parent}"
+        if not pinned and (pin := project.pin_at(parent)):
+            pinned = True  # one above it is another project's
+            yield pin.targets, f"pinned in {pin.file}: targets"
 
 
 def _named(found: Target, libc: Libc | None) -> Choice:
@@ -132,10 +145,9 @@ def _for_platform(
 ) -> Choice:
     if libc:
         return _choice(Target(platform=platform, libc=libc), f"--libc {libc}")
-    pin = find_pin(directory) if directory else None
-    pinned = _of(platform, pin.targets) if pin else None
-    if pin and pinned:
-        return _choice(pinned, f"pinned in {pin.file}")
+    for found, reason in _rules(store, directory):
+        if chosen := _of(platform, found):
+            return _choice(chosen, reason)
     default = _of(platform, defaults(store))
     if default:
         return _choice(default, "chosen by: toolman default")
@@ -148,24 +160,3 @@ def _of(platform: Platform, among: Sequence[Target]) -> Target | None:
 
 def _choice(target: Target, reason: str) -> Choice:
     return Choice(name=target.name, target=target, reason=reason)
-
-
-def _read_pin(file: Path) -> Pin:
-    try:
-        values = tomllib.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file}: {error}") from error
-    issues = [f"unknown key '{key}'" for key in values if key != "targets"]
-    words = values.get("targets", [])
-    if not isinstance(words, list):
-        words, issues = [], [*issues, "targets is no list"]
-    found = []
-    for word in words:
-        try:
-            one = targets.parse(str(word))
-            found.append(one if isinstance(one, Target) else Target(platform=one, libc="musl"))
-        except InputError as error:
-            issues.append(f"{error} ({error.hint})")
-    if issues:
-        raise InputError(f"{file}: {'; '.join(issues)}", hint='as in: targets = ["arm64-musl"]')
-    return Pin(file=file, targets=tuple(found))

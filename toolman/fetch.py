@@ -11,15 +11,14 @@ a network a dozen mirrors cost seconds, not minutes.
 from __future__ import annotations
 
 import heapq
-import random
 import threading
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
-from toolman import offline, partial, web
+from toolman import again, offline, partial, web
 from toolman.digest import sha256
 from toolman.errors import IntegrityError, NetworkError
 from toolman.registry import Session
@@ -31,17 +30,12 @@ if TYPE_CHECKING:
     from toolman.partial import Part
     from toolman.web import Answer
 
-_T = TypeVar("_T")
-
 MOST = 2 << 30  # bytes of a download whose size is not known
 AT_ONCE = 6
 
 _LONGEST = 3600.0  # seconds of one download with all its mirrors
 _ENOUGH = 3  # hosts that do not answer, when none has: there is no network
 _RETRIES = 4  # times that a mirror is asked again
-_RETRIES_SMALL = 2
-_PAUSE = 0.2  # seconds before the first of them; each time twice as long
-_LONGEST_PAUSE = 3.0
 _PATIENCE = 30.0  # seconds that a server may ask for; who asks for more is not asked again
 _BUSY = 0.1  # seconds until it is looked again whether another process is done
 
@@ -115,29 +109,12 @@ def contents() -> Iterator[Callable[[str, int], bytes]]:
         if offline.on() and not web.is_local(url):
             raise offline.refused(web.shown(url))
         try:
-            return patiently(once)
+            return again.patiently(once)
         except web.Failure as error:
             raise NetworkError(f"{web.host(url)}: {error}", status=error.status) from error
 
     with Session() as session:
         yield get
-
-
-def patiently(call: Callable[[], _T], most: float = _LONGEST_PAUSE) -> _T:
-    """What `call` gives; it is called again if that may help, after `most` seconds at most.
-
-    Raises:
-        web.Failure: its last one.
-    """
-    tries = 0
-    while True:
-        try:
-            return call()
-        except web.Again as error:
-            if tries == _RETRIES_SMALL or error.pause > most:
-                raise
-            time.sleep(_pause(error, tries))
-            tries += 1
 
 
 class _Ended(Exception):
@@ -157,7 +134,7 @@ class _Turn(NamedTuple):
     tries: int = 0
 
     def after(self, error: web.Again) -> _Turn:
-        due = time.monotonic() + _pause(error, self.tries)
+        due = time.monotonic() + again.pause(error, self.tries)
         return self._replace(due=due, tries=self.tries + 1)
 
 
@@ -391,12 +368,6 @@ class _Job:
 
 def _may_again(error: web.Again, tries: int) -> bool:
     return tries < _RETRIES and error.pause <= _PATIENCE
-
-
-def _pause(error: web.Again, tries: int) -> float:
-    """Seconds until a mirror is asked again: who failed together does not come back together."""
-    usual = _PAUSE * (1 << tries) * random.uniform(0.5, 1.5)
-    return max(error.pause, min(_LONGEST_PAUSE, usual))
 
 
 def _integrity(text: str) -> IntegrityError:

@@ -34,14 +34,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from toolman import blob, store, toolchain
+from toolman import blob, report, store, toolchain
+from toolman.blob import Blob
 from toolman.errors import InputError, IntegrityError, NetworkError, ToolmanError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from toolman.blob import Blob
     from toolman.context import Context
     from toolman.metadata import Get
     from toolman.toolchain import Description
@@ -56,22 +56,25 @@ _URL = re.compile(r"(https?|file)://\S+")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Archive:
-    """An archive of a repository."""
+class ArchiveBlob(Blob):
+    """An archive of which only the bytes are known."""
 
-    sha256: str
-    size: int
-    """Bytes of the archive."""
     unpacked: int
     """Bytes of the files in it."""
     files: int
     """Members of the archive: files, directories and links."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive(ArchiveBlob):
+    """An archive of a repository."""
+
     about: Description
     provenance: Blob | None = None
     """The statement how it was made; see the module `provenance`."""
 
     @property
-    def blobs(self) -> list[Archive | Blob]:
+    def blobs(self) -> list[Blob]:
         """All that the repository holds of it."""
         return [self, self.provenance] if self.provenance else [self]
 
@@ -205,9 +208,8 @@ def archives(index: Index, ctx: Context) -> Catalogue:
             if kept is None:
                 raise
             _check_age(index, kept, error, ctx)
-    ctx.reporter.step(
-        f"warning: index {index.name} is out of reach; taking what it said {ago(kept.age)} ago"
-    )
+    said = f"taking what it said {report.ago(kept.age)} ago"
+    ctx.reporter.step(f"warning: index {index.name} is out of reach; {said}")
     return kept
 
 
@@ -237,7 +239,7 @@ def content(index: Index) -> bytes:
     return _kept(index)[0]
 
 
-def blob_urls(index: Index, wanted: Archive | Blob) -> tuple[str, ...]:
+def blob_urls(index: Index, wanted: Blob) -> tuple[str, ...]:
     """Where a blob may be had."""
     return tuple(blob_url(url, wanted.sha256) for url in index.urls)
 
@@ -281,18 +283,6 @@ def parse(content: bytes) -> list[Archive]:
     return [one for one in found if one]
 
 
-def root_of(path: Path) -> bytes:
-    """The root in a file that the user names.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-
-
 def url_of(text: str, directory: Path) -> str:
     """A URL without the last slash; that of a directory if it is one.
 
@@ -310,14 +300,6 @@ def url_of(text: str, directory: Path) -> str:
             f"{web.shown(text)!r} is no URL", hint="https://…, oci://…, file:///… or a directory"
         )
     return text.rstrip("/")
-
-
-def ago(seconds: float) -> str:
-    """A time in words."""
-    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length:.0f} {unit}"
-    return f"{seconds:.0f} seconds"
 
 
 def _read(place: Path) -> Index | None:
@@ -389,7 +371,7 @@ def _keep(index: Index, content: bytes) -> None:
 def _check_age(index: Index, kept: Catalogue, error: NetworkError, ctx: Context) -> None:
     if kept.age > STALE and ctx.environ.get("TOOLMAN_STALE_INDEX") != "1":
         raise NetworkError(
-            f"{error}; and what it said {ago(kept.age)} ago is too old",
+            f"{error}; and what it said {report.ago(kept.age)} ago is too old",
             hint="TOOLMAN_STALE_INDEX=1 takes it all the same",
         ) from error
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import importlib
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from toolman import publish, store, syncing, toolchain
 from toolman.checkpoint import checkpoint
 from toolman.errors import AbsentError, InputError, NetworkError, ToolmanError
 from toolman.origins import meets
 from toolman.recipe import recipes
-from toolman.request import LANGUAGES, MALLOCS
+from toolman.request import LANGUAGES, MALLOCS, ORIGINS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from toolman.request import Request
     from toolman.toolchain import Description, Toolchain
 
-# In the order in which they are asked; a linked toolchain is the user's own.
-ORIGINS = ("prebuilt", "distro", "source")
+    Check = Callable[[Description], None]
+
+
 _LINKED = "linked"
 _AGAIN = ("prebuilt", "distro")  # these can tell whether they would give equal bytes
 _PUBLISHED = "prebuilt"  # the origin of what other publishers offer
@@ -37,6 +39,22 @@ class Result:
 
     toolchain: Toolchain
     fresh: bool
+
+
+class Exactly(Protocol):
+    """A toolchain of which it is known what it must be."""
+
+    @property
+    def name(self) -> str: ...
+
+    def is_met_by(self, about: Description) -> bool:
+        """Whether a toolchain in the store is it."""
+
+    def plan(self, ctx: Context) -> tuple[str, Plan]:
+        """An origin, and its plan to make it."""
+
+    def check(self, about: Description) -> None:
+        """Raise if what was made is not it after all."""
 
 
 def ensure(request: Request, ctx: Context, origin: str | None = None) -> Result:
@@ -56,7 +74,7 @@ def ensure(request: Request, ctx: Context, origin: str | None = None) -> Result:
     with _locked(name, ctx), ctx.store.stage(name) as work:
         checkpoint("after-lock")
         present = _present(request, ctx, origin)
-        made = present or _make(_with_present(request, ctx, origin), ctx, origin, work)
+        made = present or _make(_planned(request, ctx, origin), ctx, work)
         _publish(made, present is None, ctx)
     return Result(toolchain=made, fresh=present is None)
 
@@ -68,7 +86,60 @@ def plan(request: Request, ctx: Context, origin: str | None = None) -> tuple[str
     """
     if _present(request, ctx, origin):
         return None
-    return _plan(_with_present(request, ctx, origin), ctx, origin)
+    return _planned(request, ctx, origin)
+
+
+def ensure_exactly(wanted: Exactly, ctx: Context) -> Result:
+    """Have this very toolchain, and make it what its name means; another one stays in the store.
+
+    Quick and without network if it is in the store.
+
+    Raises:
+        ToolmanError: as `wanted` and the origins raise.
+    """
+    name = wanted.name
+    present = _stored(wanted, ctx)
+    if present and ctx.store.active(name) == present and publish.is_current(ctx.store):
+        return Result(toolchain=present, fresh=False)
+    _check_writable(ctx)
+    with _locked(name, ctx), ctx.store.stage(name) as work:
+        present = _stored(wanted, ctx)
+        made = present or _make(wanted.plan(ctx), ctx, work, wanted.check)
+        _publish(made, present is None, ctx)
+    return Result(toolchain=made, fresh=present is None)
+
+
+def resolve(
+    request: Request, ctx: Context, origin: str | None = None, *, firm: bool = False
+) -> tuple[str, Plan]:
+    """Ask the origins in order, whatever is installed: the first that offers it, and its plan.
+
+    What cannot be reached goes on to the next unless `firm`; wrong bytes never do.
+
+    Raises:
+        InputError: no origin offers it.
+        NetworkError, IntegrityError: as the origins raise.
+    """
+    if origin == _LINKED:
+        hint = f"toolman link {request.target} DIR"
+        raise InputError("a linked toolchain is not installed", hint=hint)
+    origin = _origin_of(request, origin)
+    reasons = []
+    for name in [origin] if origin else ORIGINS:
+        found = _asked(name, request, ctx)
+        if not isinstance(found, str | NetworkError):
+            return name, found
+        if isinstance(found, NetworkError) and (firm or name == (origin or ORIGINS[-1])):
+            raise found
+        # That an index which the user has added is out of reach is no detail.
+        tell = ctx.reporter.step if isinstance(found, NetworkError) else ctx.reporter.detail
+        tell(f"{request}: not from {name}: {found}")
+        reasons.append(f"{name}: {found}")
+    # Of an index only `plan` knows what it has.
+    promising = ORIGINS[1:] if origin and not request.publisher else ()
+    others = [name for name in promising if not _origin(name).offers(request, ctx)]
+    hint = f"origin {others[0]} offers it" if others else "see: toolman list --available"
+    raise InputError(f"no origin offers {request}: {'; '.join(reasons)}", hint=hint)
 
 
 def link(name: str, root: Path, ctx: Context) -> Toolchain:
@@ -109,22 +180,6 @@ def uninstall(name: str, ctx: Context) -> list[Toolchain]:
     return doomed
 
 
-def take(origin: str, chosen: Plan, digest: str, ctx: Context) -> Result:
-    """Have the very toolchain that `chosen` makes, whose digest is `digest`.
-
-    Raises:
-        ToolmanError: as the origin raises.
-    """
-    name = chosen.request.target.name
-    _check_writable(ctx)
-    with _locked(name, ctx), ctx.store.stage(name) as work:
-        every = ctx.store.toolchains()
-        there = next((one for one in every if (one.name, one.about.digest) == (name, digest)), None)
-        made = there or _add(origin, chosen, ctx, work)
-        _publish(made, there is None, ctx)
-    return Result(toolchain=made, fresh=there is None)
-
-
 def renew(broken: Toolchain, ctx: Context) -> None:
     """Put the same toolchain in the place of one that is damaged.
 
@@ -150,6 +205,15 @@ def renew(broken: Toolchain, ctx: Context) -> None:
 def _check_writable(ctx: Context) -> None:
     for directory in (ctx.paths.data, ctx.paths.cache):
         store.check_writable(directory)
+
+
+def _any(about: Description) -> None:
+    """No toolchain is wrong."""
+
+
+def _stored(wanted: Exactly, ctx: Context) -> Toolchain | None:
+    named = [one for one in ctx.store.toolchains() if one.name == wanted.name]
+    return next((one for one in named if wanted.is_met_by(one.about)), None)
 
 
 def _locked(name: str, ctx: Context) -> AbstractContextManager[None]:
@@ -178,6 +242,10 @@ def _present(request: Request, ctx: Context, origin: str | None) -> Toolchain | 
     if origin not in (None, found.about.origin):
         return None
     return found if meets(found.about, request) else None
+
+
+def _planned(request: Request, ctx: Context, origin: str | None) -> tuple[str, Plan]:
+    return resolve(_with_present(request, ctx, origin), ctx, origin)
 
 
 def _with_present(request: Request, ctx: Context, origin: str | None) -> Request:
@@ -216,24 +284,20 @@ def _recipe_again(found: Toolchain) -> str | None:
     )
 
 
-def _make(request: Request, ctx: Context, origin: str | None, work: Path) -> Toolchain:
-    name, chosen = _plan(request, ctx, origin)
-    return _add(name, chosen, ctx, work)
-
-
-def _add(name: str, chosen: Plan, ctx: Context, work: Path) -> Toolchain:
+def _make(planned: tuple[str, Plan], ctx: Context, work: Path, check: Check = _any) -> Toolchain:
+    name, chosen = planned
     fetched = f", {chosen.download / 1e6:.1f} MB to download" if chosen.download else ""
     ctx.reporter.step(f"{chosen.request}: origin {name}, {chosen.summary}{fetched}")
     if name == _SLOW:
         _tell_publishers(chosen.request, ctx)
     tree = work / "tree"
-    about = _made(name, chosen, ctx, tree)
+    about = _made(name, chosen, ctx, tree, check)
     place = ctx.store.add(tree, about.entry, sealed=True)
     _origin(name).clean(about, ctx)
     return toolchain.Toolchain(path=place, about=about)
 
 
-def _made(name: str, chosen: Plan, ctx: Context, tree: Path) -> Description:
+def _made(name: str, chosen: Plan, ctx: Context, tree: Path, check: Check = _any) -> Description:
     """Make the toolchain `chosen` in the new directory `tree`, sealed and ready for the store."""
     # A tenth of a second to import: kept off the path of what is installed already.
     from toolman import manifest, sbom, smoke
@@ -241,6 +305,7 @@ def _made(name: str, chosen: Plan, ctx: Context, tree: Path) -> Description:
     store.check_space(chosen.space(ctx))
     tree.mkdir()
     about: Description = _origin(name).make(chosen, tree, ctx)
+    check(about)
     checkpoint("before-smoke")
     toolchain.write(tree, about)
     if not (tree / toolchain.SBOM).exists():  # the archive that it came in had none
@@ -249,30 +314,6 @@ def _made(name: str, chosen: Plan, ctx: Context, tree: Path) -> Description:
     with syncing.meanwhile(tree), manifest.sealing(tree):
         smoke.test(toolchain.Toolchain(path=tree, about=about), tree.parent)
     return about
-
-
-def _plan(request: Request, ctx: Context, origin: str | None) -> tuple[str, Plan]:
-    """Ask the origins in order. What cannot be reached goes on to the next; wrong bytes do not."""
-    if origin == _LINKED:
-        hint = f"toolman link {request.target} DIR"
-        raise InputError("a linked toolchain is not installed", hint=hint)
-    origin = _origin_of(request, origin)
-    reasons = []
-    for name in [origin] if origin else ORIGINS:
-        found = _asked(name, request, ctx)
-        if not isinstance(found, str | NetworkError):
-            return name, found
-        # That an index which the user has added is out of reach is no detail.
-        tell = ctx.reporter.step if isinstance(found, NetworkError) else ctx.reporter.detail
-        tell(f"{request}: not from {name}: {found}")
-        if isinstance(found, NetworkError) and name == (origin or ORIGINS[-1]):
-            raise found
-        reasons.append(f"{name}: {found}")
-    # Of an index only `plan` knows what it has.
-    promising = ORIGINS[1:] if origin and not request.publisher else ()
-    others = [name for name in promising if not _origin(name).offers(request, ctx)]
-    hint = f"origin {others[0]} offers it" if others else "see: toolman list --available"
-    raise InputError(f"no origin offers {request}: {'; '.join(reasons)}", hint=hint)
 
 
 def _origin_of(request: Request, origin: str | None) -> str | None:

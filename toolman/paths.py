@@ -5,6 +5,7 @@
 <data>/<host>/active/<name>                         link to the toolchain in use
 <data>/<host>/shims/  env/                          written from the above, never by hand
 <data>/<host>/defaults.json                         what `toolman default` chose
+<data>/<host>/overrides.json                        what `toolman override` chose
 <data>/<host>/locks/                                never deleted
 <data>/indexes/<name>/                              what an index has signed; for all hosts
 <cache>/                                            can be deleted at any time
@@ -65,6 +66,10 @@ class Paths:
     @property
     def defaults(self) -> Path:
         return self.data / "defaults.json"
+
+    @property
+    def overrides(self) -> Path:
+        return self.data / "overrides.json"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], host: Host) -> Paths:

@@ -63,3 +63,11 @@ class _NoProgress:
 
 def _ignore(advance: int) -> None:
     del advance
+
+
+def ago(seconds: float) -> str:
+    """A time in words."""
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{seconds:.0f} seconds"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import html as markup
-import json
 import os
 import shutil
 import time
@@ -125,10 +124,7 @@ def describe(file: Path, work: Path) -> Archive:
         IntegrityError: it is no archive of a toolchain, or the provenance beside it is another's.
     """
     name, text = archives.first(file)
-    try:
-        about = toolchain.parse(json.loads(text))
-    except (ValueError, TypeError, KeyError, AttributeError, InputError):
-        about = None
+    about = toolchain.loads(text)
     if about is None or about.root or not name.endswith(f"/{toolchain.FILE}"):
         raise IntegrityError(f"{file} holds no toolchain that toolman knows")
     tree = work / "tree"

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 LANGUAGES = ("c", "c++", "gccgo", "fortran")
 MALLOCS = ("mallocng", "mimalloc")
+# In the order in which they are asked; a linked toolchain is the user's own.
+ORIGINS = ("prebuilt", "distro", "source")
 _ALIASES = {
     "cc": "c",
     "cxx": "c++",

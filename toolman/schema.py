@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-Kind = Literal["text", "number", "texts", "table of text", "table of texts", "tables"]
+Kind = Literal[
+    "text", "number", "texts", "table of text", "table of texts", "tables", "headed tables"
+]
 
 _SAID: dict[Kind, str] = {
     "text": 'text, as in "1.2.5"',
@@ -22,6 +24,7 @@ _SAID: dict[Kind, str] = {
     "table of text": 'a table of texts, as in { gcc = "14.2.0" }',
     "table of texts": 'a table of lists of texts, as in { gcc = ["--enable-lto"] }',
     "tables": "tables, each under a heading in [[double brackets]]",
+    "headed tables": "tables, each under its own heading",
 }
 
 
@@ -75,3 +78,5 @@ def _fits(value: object, kind: Kind) -> bool:
             return isinstance(value, dict) and all(_fits(one, "texts") for one in value.values())
         case "tables":
             return isinstance(value, list) and all(isinstance(one, dict) for one in value)
+        case "headed tables":
+            return isinstance(value, dict) and all(isinstance(one, dict) for one in value.values())

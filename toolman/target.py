@@ -106,6 +106,19 @@ def parse(word: str) -> Target | Platform:
     return found
 
 
+def with_libc(word: str) -> Target:
+    """As `parse`, for a place where the libc must be named.
+
+    Raises:
+        InputError: no such target, or a platform.
+    """
+    found = parse(word)
+    if not isinstance(found, Target):
+        hint = f"{found.name}-musl or {found.name}-gnu"
+        raise InputError(f"{word} names no libc", hint=hint)
+    return found
+
+
 def unknown_target(word: str, also: tuple[str, ...] = ()) -> InputError:
     """The error for `word`, which is no target nor one of the names in `also`."""
     known = dict.fromkeys([*also, *_spellings()])

@@ -131,6 +131,14 @@ def read(tree: Path) -> Toolchain | None:
     return Toolchain(path=tree, about=about) if about else None
 
 
+def loads(text: bytes) -> Description | None:
+    """What the text of somebody's `toolchain.json` says; None if it is none that is known."""
+    try:
+        return parse(json.loads(text))
+    except (ValueError, TypeError, KeyError, AttributeError, InputError):
+        return None
+
+
 def parse(said: Mapping[str, Any]) -> Description | None:
     """What a `toolchain.json` says; None if it is of an unknown schema."""
     values = dict(said)

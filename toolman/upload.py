@@ -11,7 +11,7 @@ from hashlib import sha256 as hashed
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from toolman import artifact, fetch, registry, web
+from toolman import again, artifact, registry, web
 from toolman.errors import NetworkError
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class Upload:
 
     def _patiently(self, once: Callable[[], _T]) -> _T:
         try:
-            return fetch.patiently(once, _PATIENCE)
+            return again.patiently(once, _PATIENCE)
         except web.Failure as error:
             raise NetworkError(f"{self._at.host}: {error}", status=error.status) from error
 

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from toolman import choose, publish, store
 from toolman import target as targets
 from toolman.commands import output
-from toolman.errors import InputError
-from toolman.target import Target
 
 if TYPE_CHECKING:
     import argparse
 
     from toolman.context import Context
+    from toolman.target import Target
 
 SUMMARY = "choose the target that a platform, or no word at all, means"
 EXAMPLES = """\
@@ -33,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, ctx: Context) -> int:
     chosen = choose.defaults(ctx.store)
     if args.unset or args.target:
-        chosen = [] if args.unset else [_target(args.target), *chosen]
-        chosen = _first_of_each(chosen)
+        chosen = [] if args.unset else [targets.with_libc(args.target), *chosen]
+        chosen = choose.first_of_each(chosen)
         _choose(chosen, ctx)
     names = [one.name for one in chosen]
     if args.json:
@@ -51,18 +50,3 @@ def _choose(chosen: list[Target], ctx: Context) -> None:
     with ctx.store.lock("default", lambda: None), ctx.store.stage("default"):
         store.write(ctx.paths.defaults, text + "\n")
         publish.publish(ctx.store)
-
-
-def _target(word: str) -> Target:
-    found = targets.parse(word)
-    if not isinstance(found, Target):
-        hint = f"{found.name}-musl or {found.name}-gnu"
-        raise InputError(f"{word} names no libc", hint=hint)
-    return found
-
-
-def _first_of_each(chosen: list[Target]) -> list[Target]:
-    seen: dict[str, Target] = {}
-    for one in chosen:
-        seen.setdefault(one.platform.docker, one)
-    return list(seen.values())

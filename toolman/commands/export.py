@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolman import choose, index, store
+from toolman import choose, index, report, store
 from toolman.commands import output
 from toolman.errors import InputError, NetworkError
 from toolman.host import Host
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
         raise InputError(f"{into} can be no file")
     one, chosen = _chosen(args, ctx)
     files = exported.signed(one)
-    plans = [prebuilt.exactly(some, one, ctx) for some in chosen]
+    plans = [prebuilt.of_index(some, one, ctx) for some in chosen]
     total = sum(some.size for some in chosen)
     missing = sum(plan.download for plan in plans)
     store.check_writable(ctx.paths.cache)
@@ -122,7 +122,7 @@ def _asked(one: Index, ctx: Context) -> list[Archive]:
         kept = index.last(one)
         if kept is None:
             raise
-        ctx.reporter.step(f"warning: {error}; taking what it said {index.ago(kept.age)} ago")
+        ctx.reporter.step(f"warning: {error}; taking what it said {report.ago(kept.age)} ago")
         return list(kept.archives)
 
 

@@ -68,7 +68,7 @@ def _learned(file: Export, args: argparse.Namespace, ctx: Context) -> Index:
         IntegrityError: the file is not what the keys of that root have signed.
     """
     name = args.index or file.index
-    root = index.root_of(ctx.directory / args.root) if args.root else None
+    root = output.root_of(ctx.directory / args.root) if args.root else None
     if name not in {one.name for one in index.indexes(ctx)}:
         if root is None:
             hint = "give its root: --root FILE; or its name here: --index NAME"
@@ -104,6 +104,6 @@ def _runnable(carried: Sequence[Archive], ctx: Context) -> list[Archive]:
 def _installed(some: Archive, one: Index, ctx: Context) -> install.Result:
     from toolman.origins import prebuilt
 
-    result = install.take(prebuilt.NAME, prebuilt.exactly(some, one, ctx), some.sha256, ctx)
+    result = install.ensure_exactly(prebuilt.Listed(archive=some, index=one), ctx)
     output.tell_installed(result, ctx)
     return result

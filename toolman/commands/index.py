@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolman import index, web
+from toolman import index, report, web
 from toolman.commands import output
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
 
 
 def _add(args: argparse.Namespace, ctx: Context) -> None:
-    made = index.add(args.name, args.url, index.root_of(ctx.directory / args.root), ctx)
+    made = index.add(args.name, args.url, output.root_of(ctx.directory / args.root), ctx)
     held = index.known(made)
     if args.json:
         output.print_json({"index": _summary(made, held)})
@@ -78,7 +78,7 @@ def _list(args: argparse.Namespace, ctx: Context) -> None:
         return
     lines = [("NAME", "ARCHIVES", "ASKED", "URL")]
     for one, kept in rows:
-        asked = f"{index.ago(kept.age)} ago" if kept else "never"
+        asked = f"{report.ago(kept.age)} ago" if kept else "never"
         url = web.shown(one.urls[0]) if one.urls else "(by import)"
         lines.append((one.name, str(len(kept.archives) if kept else 0), asked, url))
     output.table(lines)

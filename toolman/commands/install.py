@@ -7,12 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolman import choose, install
+from toolman import choose, install, project
 from toolman.commands import output
 from toolman.context import BuildOptions
-from toolman.request import MALLOCS, Request, languages
+from toolman.errors import InputError
+from toolman.project import Want
+from toolman.request import MALLOCS, ORIGINS, Request, languages
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from toolman.context import Context
     from toolman.install import Result
     from toolman.origins import Plan
@@ -23,6 +27,7 @@ EXAMPLES = """\
   toolman install linux/arm64 linux/amd64      (musl, unless a pin or default says otherwise)
   toolman install arm64-gnu --with c++,gccgo
   toolman install riscv64-gnu --dry-run
+  toolman install                                      (what this project's toolman.toml wants)
   toolman install arm64-musl --with c++                (built from source: minutes)
   toolman install arm64-musl --gcc 15 --jobs 4
   toolman install arm64-musl --with c++ --publisher bootlin       (see: toolman list --available)
@@ -30,12 +35,14 @@ EXAMPLES = """\
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("target", nargs="+", help="a target, in any spelling")
+    parser.add_argument(
+        "target", nargs="*", help="a target, in any spelling; without: all of toolman.toml"
+    )
     parser.add_argument(
         "--with", dest="languages", default="", metavar="LANG,…", help="c++, gccgo, fortran"
     )
     parser.add_argument("--libc", choices=("musl", "gnu"), help="for platforms named without one")
-    origins = (*install.ORIGINS, "linked")
+    origins = (*ORIGINS, "linked")
     parser.add_argument("--origin", choices=origins, help="where the bytes come from")
     parser.add_argument("--publisher", metavar="NAME", help="take another publisher's toolchain")
     parser.add_argument("--gcc", metavar="VERSION", help="a version of GCC, or how it begins: 15")
@@ -45,13 +52,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dry-run", action="store_true", help="show packages and bytes, fetch nothing"
     )
     build = parser.add_argument_group("building from source")
-    build.add_argument("--jobs", "-j", type=_count, metavar="N", help="how many jobs at once")
+    output.add_jobs(build)
     build.add_argument("--keep-work", action="store_true", help="keep what was built in between")
     build.add_argument("--timeline", type=_file, metavar="FILE", help="write the steps as a trace")
     output.add_json(parser)
 
 
 def run(args: argparse.Namespace, ctx: Context) -> int:
+    wants = _named(args, ctx) if args.target else _pinned(args, ctx)
+    build = BuildOptions(jobs=args.jobs, keep_work=args.keep_work, timeline=args.timeline)
+    ctx = replace(ctx, build=build)
+    if args.dry_run:
+        plans = [install.plan(one.request, ctx, one.origin) for one in wants]
+        return _dry_run(plans, [one.request for one in wants], args)
+    results = []
+    for one in wants:
+        results.append(install.ensure(one.request, ctx, one.origin))
+        output.tell_installed(results[-1], ctx)
+    if args.json:
+        output.print_json({"installed": [_result(one) for one in results]})
+    return 0
+
+
+def _named(args: argparse.Namespace, ctx: Context) -> Sequence[Want]:
     wanted = languages(word for word in args.languages.split(",") if word)
     choices = [
         choose.choose(word, ctx.store, libc=args.libc, directory=ctx.directory)
@@ -60,27 +83,24 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
     names = ("gcc", "recipe", "malloc", "publisher")
     asked = {name: getattr(args, name) for name in names}
     requests = [Request(target=one.target, languages=wanted, **asked) for one in choices]
-    build = BuildOptions(jobs=args.jobs, keep_work=args.keep_work, timeline=args.timeline)
-    ctx = replace(ctx, build=build)
-    if args.dry_run:
-        return _dry_run([install.plan(one, ctx, args.origin) for one in requests], requests, args)
-    results = []
-    for one in requests:
-        results.append(install.ensure(one, ctx, args.origin))
-        output.tell_installed(results[-1], ctx)
-    if args.json:
-        output.print_json({"installed": [_result(one) for one in results]})
-    return 0
+    return [Want(request=one, origin=args.origin) for one in requests]
+
+
+def _pinned(args: argparse.Namespace, ctx: Context) -> Sequence[Want]:
+    pin = project.needed(ctx.directory)
+    names = ("languages", "libc", "origin", "gcc", "recipe", "malloc", "publisher")
+    if any(getattr(args, name) for name in names):
+        raise InputError(
+            f"without a target, {pin.file} says what to install",
+            hint="name the target, or write it there",
+        )
+    if pin.file.with_name("toolman.lock").exists():
+        ctx.reporter.step("note: toolman.lock is not looked at; toolman sync installs what it says")
+    return pin.wants
 
 
 def _result(result: Result) -> dict[str, Any]:
     return {**output.summary(result.toolchain), "fresh": result.fresh}
-
-
-def _count(word: str) -> int:
-    if not word.isdigit() or int(word) < 1:
-        raise argparse.ArgumentTypeError(f"'{word}' is no number of jobs")
-    return int(word)
 
 
 def _file(word: str) -> Path:

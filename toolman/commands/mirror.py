@@ -46,7 +46,7 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
         hint = "into a registry: toolman publish push DIR oci://…"
         raise InputError("a copy is made in a directory", hint=hint)
     into = ctx.directory / args.directory
-    root = index.root_of(ctx.directory / args.root)
+    root = output.root_of(ctx.directory / args.root)
     urls = [index.url_of(one, ctx.directory) for one in args.url]
     store.check_writable(into)
     with store.unwinding():

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from toolman.errors import InputError
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+    from pathlib import Path
 
     from toolman.context import Context
     from toolman.install import Result
@@ -19,6 +22,11 @@ SCHEMA = 1
 def add_json(parser: argparse.ArgumentParser) -> None:
     """The option of all commands that read."""
     parser.add_argument("--json", action="store_true", help="print JSON (it has a schema number)")
+
+
+def add_jobs(parser: argparse._ActionsContainer) -> None:
+    """The option of all commands that may build from source."""
+    parser.add_argument("--jobs", "-j", type=_count, metavar="N", help="how many jobs at once")
 
 
 def archives(count: int) -> str:
@@ -71,3 +79,23 @@ def table(rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print("  ".join(cells).rstrip())
+
+
+def _count(word: str) -> int:
+    import argparse
+
+    if not word.isdigit() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"'{word}' is no number of jobs")
+    return int(word)
+
+
+def root_of(path: Path) -> bytes:
+    """The root in a file that the user names.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error

@@ -1,7 +1,7 @@
 #!/bin/sh
 # toolman's launcher, as scripts/install put it here. It answers the one call that a build makes
 # often, `toolman env TARGET`, from the file that was rendered at install, without starting
-# Python: only if no option, variable, other environment or pin asks for more.
+# Python: only if no option, variable, other environment, override or pin asks for more.
 # Its own names begin with `_`: one that the caller exports would be changed for programs too.
 
 # The same word as Host.key: a home directory may be shared by hosts of several kinds.
@@ -31,7 +31,7 @@ if [ "${1-}" = env ] && [ $# = 2 ]; then
     *) _answer=$_root/env/words/$2.sh ;;
     esac
     # Another environment than this has to be taken back first.
-    if [ -r "$_answer" ] && ! pinned &&
+    if [ -r "$_answer" ] && [ ! -e "$_root/overrides.json" ] && ! pinned &&
         { [ -z "${TOOLMAN_ENV-}" ] || [ "$_answer" -ef "$_root/env/$TOOLMAN_ENV.sh" ]; }; then
         exec cat "$_answer"
     fi
