@@ -128,7 +128,7 @@ lib/libc.a:
 	test -x $(firstword $(CC))
 	mkdir -p lib obj/src/malloc/mallocng obj/compat
 	echo '!<arch>' >$@
-	touch obj/src/malloc/lite_malloc.o obj/src/malloc/mallocng/malloc.o obj/src/puts.o
+	touch obj/src/malloc/lite_malloc.lo obj/src/malloc/mallocng/malloc.lo obj/src/puts.lo
 all: lib/libc.a
 	@$(record) $@
 	test -f $(LIBCC)

@@ -1,6 +1,6 @@
 """A user in a project, with apt's archive and an index to install from.
 
-A plugin of pytest: `debian`, `apt`, `machine`, `alone` and `user` are fixtures.
+A plugin of pytest: `debian`, `apt`, `machine`, `alone` and `author` are fixtures.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def alone(machine: Machine) -> User:
 
 
 @pytest.fixture
-def user(alone: User, corp: Repository, server: Server) -> User:
+def author(alone: User, corp: Repository, server: Server) -> User:
     alone.good("index", "add", "corp", server.url, "--root", corp.path("metadata/1.root.json"))
     return alone
 

@@ -48,6 +48,8 @@ MOMENTS = {
 OF_SOURCE = {"before-stamp"}
 # These are killed at in test_publish.
 OF_PUBLISH = {"before-blob"}
+# These in test_oci.
+OF_PUSH = {"before-upload", "before-manifests", "before-tags", "before-last-tag"}
 # And at these in test_manifest, test_exported and test_gc.
 OF_CARE = {"before-renewed", "before-imported", "before-exported", "mid-gc", "mid-clean"}
 CHUNKS, MOMENTS_EACH = 5, 10
@@ -73,6 +75,7 @@ def test_every_checkpoint_has_its_kill() -> None:
         *MOMENTS,
         *OF_SOURCE,
         *OF_PUBLISH,
+        *OF_PUSH,
         *OF_CARE,
     }
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import archive
 import pytest
 
-from toolman import fetch, partial, web
+from toolman import again, fetch, partial, web
 from toolman.errors import IntegrityError, NetworkError
 from toolman.fetch import Download
 
@@ -39,7 +39,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "_PAUSE", 0.01)
+    monkeypatch.setattr(again, "_PAUSE", 0.01)
 
 
 @pytest.fixture
@@ -439,10 +439,10 @@ def test_the_others_have_their_turn_before_one_is_asked_again(server: Server, pl
 
 
 def test_pauses_grow_differ_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "_PAUSE", 0.2)
+    monkeypatch.setattr(again, "_PAUSE", 0.2)
     error = web.Again("503")
     for tries in range(12):
-        pauses = {fetch._pause(error, tries) for _ in range(20)}
+        pauses = {again.pause(error, tries) for _ in range(20)}
         usual = 0.2 * 2**tries
         assert all(min(3, usual / 2) <= one <= min(3, usual * 1.5) for one in pauses)
         assert len(pauses) > 1 or pauses == {3.0}
@@ -472,7 +472,7 @@ def test_a_time_that_makes_no_sense_is_none(server: Server, place: Path, after: 
 def test_a_server_that_is_started_anew_is_asked_again(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "_PAUSE", 0.2)
+    monkeypatch.setattr(again, "_PAUSE", 0.2)
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(CONTENT)
     listening = socket.create_server(("127.0.0.1", 0))
     address = listening.getsockname()

@@ -18,7 +18,7 @@ import archive
 import pytest
 from conftest import CHECKOUT
 
-from toolman import fetch, partial
+from toolman import again, fetch, partial
 from toolman.errors import IntegrityError
 from toolman.fetch import Download
 
@@ -119,7 +119,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "_PAUSE", 0.01)
+    monkeypatch.setattr(again, "_PAUSE", 0.01)
 
 
 @pytest.fixture

@@ -27,13 +27,13 @@ OTHER = "aarch64" if MACHINE != "aarch64" else "x86_64"
 # From the index
 
 
-def test_a_prebuilt_toolchain_is_locked_for_every_host(user: User, corp: Repository) -> None:
+def test_a_prebuilt_toolchain_is_locked_for_every_host(author: User, corp: Repository) -> None:
     corp.add("arm64-musl", host=f"debian12-{OTHER}", digest="cd" * 32)
     corp.add("arm64-musl", host="elsewhere1.2-s390x", origin="distro", digest="ef" * 32)
     corp.add("arm64-musl", host="debian12-riscv64", version="15.1.0")
-    user.good("index", "refresh")
-    user.good("lock")
-    locked = user.locked()
+    author.good("index", "refresh")
+    author.good("lock")
+    locked = author.locked()
     archives = locked.pop("archives")
     assert locked == {
         "origin": "prebuilt",
@@ -45,158 +45,158 @@ def test_a_prebuilt_toolchain_is_locked_for_every_host(user: User, corp: Reposit
     for row in archives.values():
         blob = corp.path(f"blobs/sha256/{row['sha256'][:2]}/{row['sha256']}")
         assert blob.stat().st_size == row["size"]
-    assert not user.machine.listed()
+    assert not author.machine.listed()
 
 
-def test_what_runs_on_every_linux_is_locked_once(user: User, corp: Repository) -> None:
+def test_what_runs_on_every_linux_is_locked_once(author: User, corp: Repository) -> None:
     every = ("c", "c++", "gccgo", "fortran")
     corp.add("arm64-musl", host=HOST.key, origin="distro", languages=every, digest="cd" * 32)
-    user.good("index", "refresh")
-    user.good("lock")
-    assert user.locked()["archives"].keys() == {MACHINE}
+    author.good("index", "refresh")
+    author.good("lock")
+    assert author.locked()["archives"].keys() == {MACHINE}
 
 
-def test_what_is_locked_stays_until_it_is_bumped(user: User, corp: Repository) -> None:
-    user.good("lock")
-    before = user.file.read_bytes()
-    republish(corp, user, version="15.1.0")
-    assert "fits" in user.good("lock").err
-    assert user.file.read_bytes() == before
-    said = json.loads(user.good("lock", "--bump", "--json").out)
+def test_what_is_locked_stays_until_it_is_bumped(author: User, corp: Repository) -> None:
+    author.good("lock")
+    before = author.file.read_bytes()
+    republish(corp, author, version="15.1.0")
+    assert "fits" in author.good("lock").err
+    assert author.file.read_bytes() == before
+    said = json.loads(author.good("lock", "--bump", "--json").out)
     assert (said["changed"], said["toolchains"][0]["gcc"]) == (True, "15.1.0")
-    assert user.locked()["gcc"] == "15.1.0"
-    assert json.loads(user.good("lock", "--bump", "--json").out)["changed"] is False
+    assert author.locked()["gcc"] == "15.1.0"
+    assert json.loads(author.good("lock", "--bump", "--json").out)["changed"] is False
 
 
 def test_sync_installs_what_is_locked_though_the_index_has_moved_on(
-    user: User, corp: Repository
+    author: User, corp: Repository
 ) -> None:
-    user.good("lock")
-    digest = user.locked()["archives"][MACHINE]["sha256"]
+    author.good("lock")
+    digest = author.locked()["archives"][MACHINE]["sha256"]
     corp.add("arm64-musl", version="15.1.0")
-    user.good("index", "refresh")
-    user.good("sync", "--locked")
-    assert user.active()["digest"] == digest
-    assert user.active()["origin"] == "prebuilt"
+    author.good("index", "refresh")
+    author.good("sync", "--locked")
+    assert author.active()["digest"] == digest
+    assert author.active()["origin"] == "prebuilt"
 
 
-def test_sync_asks_no_index(user: User, server: Server) -> None:
-    user.good("lock")
+def test_sync_asks_no_index(author: User, server: Server) -> None:
+    author.good("lock")
     server.seen.clear()
-    user.good("sync", "--locked")
-    assert server.seen == [user.locked()["archives"][MACHINE]["sha256"]]
+    author.good("sync", "--locked")
+    assert server.seen == [author.locked()["archives"][MACHINE]["sha256"]]
     server.seen.clear()
-    assert "is the locked one" in user.good("sync", "--locked").err
-    user.good("uninstall", "--all")
+    assert "is the locked one" in author.good("sync", "--locked").err
+    author.good("uninstall", "--all")
     server.stop()
-    user.good("index", "remove", "corp")
-    user.good("sync", "--locked")  # from the cache
-    assert user.machine.installed() == ["arm64-musl"]
+    author.good("index", "remove", "corp")
+    author.good("sync", "--locked")  # from the cache
+    assert author.machine.installed() == ["arm64-musl"]
 
 
-def test_sync_makes_the_locked_one_active_again(user: User, corp: Repository) -> None:
-    user.good("sync")
-    locked = user.active()["digest"]
-    republish(corp, user, version="15.1.0")
-    user.good("install", "arm64-musl", "--gcc", "15")
-    assert user.active()["version"] == "15.1.0"
-    said = json.loads(user.good("sync", "--locked", "--json").out)["toolchains"]
+def test_sync_makes_the_locked_one_active_again(author: User, corp: Repository) -> None:
+    author.good("sync")
+    locked = author.active()["digest"]
+    republish(corp, author, version="15.1.0")
+    author.good("install", "arm64-musl", "--gcc", "15")
+    assert author.active()["version"] == "15.1.0"
+    said = json.loads(author.good("sync", "--locked", "--json").out)["toolchains"]
     assert [(one["digest"], one["fresh"]) for one in said] == [(locked, False)]
-    assert user.active()["digest"] == locked
-    user.good("lock", "--bump")
-    user.good("sync", "--locked")
-    assert user.active()["version"] == "15.1.0"
-    assert user.machine.is_published()
-    assert len(user.machine.installed()) == 2
+    assert author.active()["digest"] == locked
+    author.good("lock", "--bump")
+    author.good("sync", "--locked")
+    assert author.active()["version"] == "15.1.0"
+    assert author.machine.is_published()
+    assert len(author.machine.installed()) == 2
 
 
 @pytest.mark.parametrize("moment", ["before-rename", "after-activate"])
-def test_a_killed_sync_succeeds_when_it_is_given_again(user: User, moment: str) -> None:
-    machine = user.machine
-    user.good("lock")
-    user.good("install", "arm64-musl", "--origin", "distro")
+def test_a_killed_sync_succeeds_when_it_is_given_again(author: User, moment: str) -> None:
+    machine = author.machine
+    author.good("lock")
+    author.good("install", "arm64-musl", "--origin", "distro")
     started = machine.start("sync", "--locked", env=parked_at(moment, machine))
     kill_at(moment, started, machine)
     assert set(machine.installed()) == {"arm64-musl"}
     assert machine.is_published()
-    user.good("sync", "--locked")
-    assert user.active()["digest"] == user.locked()["archives"][MACHINE]["sha256"]
+    author.good("sync", "--locked")
+    assert author.active()["digest"] == author.locked()["archives"][MACHINE]["sha256"]
     assert len(machine.installed()) == 2
 
 
-def test_other_bytes_than_the_locked_ones_are_refused(user: User, server: Server) -> None:
-    user.good("lock")
+def test_other_bytes_than_the_locked_ones_are_refused(author: User, server: Server) -> None:
+    author.good("lock")
     server.rules["/blobs/"] = archive.flipped
-    user.fails(4, "sync", "--locked")
-    assert user.machine.installed() == []
+    author.fails(4, "sync", "--locked")
+    assert author.machine.installed() == []
 
 
-def test_a_digest_of_something_else_is_refused(user: User, corp: Repository) -> None:
+def test_a_digest_of_something_else_is_refused(author: User, corp: Repository) -> None:
     """Somebody has put the digest of another archive into the lock."""
     corp.add("riscv64-musl")
-    user.good("lock")
-    row = user.locked()["archives"][MACHINE]
+    author.good("lock")
+    row = author.locked()["archives"][MACHINE]
     (other,) = [one for one in corp.opened().archives if one.about.name == "riscv64-musl"]
-    text = user.file.read_text().replace(row["sha256"], other.sha256)
-    user.file.write_text(text.replace(f"size = {row['size']}", f"size = {other.size}"))
-    assert "is not arm64-musl" in user.fails(4, "sync", "--locked")
-    assert user.machine.installed() == []
+    text = author.file.read_text().replace(row["sha256"], other.sha256)
+    author.file.write_text(text.replace(f"size = {row['size']}", f"size = {other.size}"))
+    assert "is not arm64-musl" in author.fails(4, "sync", "--locked")
+    assert author.machine.installed() == []
 
 
-def test_an_archive_may_say_no_more_than_an_index(user: User, corp: Repository) -> None:
+def test_an_archive_may_say_no_more_than_an_index(author: User, corp: Repository) -> None:
     """Its version becomes part of a file's name."""
-    user.good("lock")
-    row = user.locked()["archives"][MACHINE]
+    author.good("lock")
+    row = author.locked()["archives"][MACHINE]
     file = packed(corp.place, "arm64-musl", version="14.2.0.1/../../../evil")
     digest = sha256(file)
     blob = corp.path(f"blobs/sha256/{digest[:2]}/{digest}")
     blob.parent.mkdir(exist_ok=True)
     blob.write_bytes(file.read_bytes())
-    text = user.file.read_text().replace(row["sha256"], digest)
+    text = author.file.read_text().replace(row["sha256"], digest)
     size = file.stat().st_size
-    user.file.write_text(text.replace(f"size = {row['size']}", f"size = {size}"))
-    assert "is not arm64-musl" in user.fails(4, "sync", "--locked")
-    assert user.machine.installed() == []
+    author.file.write_text(text.replace(f"size = {row['size']}", f"size = {size}"))
+    assert "is not arm64-musl" in author.fails(4, "sync", "--locked")
+    assert author.machine.installed() == []
 
 
-def test_who_knows_no_index_is_told_which_one_to_add(user: User) -> None:
-    user.good("lock")
-    user.good("index", "remove", "corp")
-    said = user.fails(2, "sync", "--locked")
+def test_who_knows_no_index_is_told_which_one_to_add(author: User) -> None:
+    author.good("lock")
+    author.good("index", "remove", "corp")
+    said = author.fails(2, "sync", "--locked")
     assert "hint: toolman index add corp URL --root FILE" in said
 
 
 def test_an_archive_that_was_withdrawn_is_the_networks_fault(
-    user: User, corp: Repository, server: Server
+    author: User, corp: Repository, server: Server
 ) -> None:
-    user.good("lock")
+    author.good("lock")
     server.rules["/blobs/"] = archive.fail(404)
-    assert "toolman lock --bump" in user.fails(3, "sync", "--locked")
+    assert "toolman lock --bump" in author.fails(3, "sync", "--locked")
 
 
-def test_an_index_out_of_reach_does_not_change_the_origin(user: User, server: Server) -> None:
-    user.good("lock")
-    before = user.file.read_bytes()
-    store.remove_tree(user.machine.home / "indexes/corp/known.json")
+def test_an_index_out_of_reach_does_not_change_the_origin(author: User, server: Server) -> None:
+    author.good("lock")
+    before = author.file.read_bytes()
+    store.remove_tree(author.machine.home / "indexes/corp/known.json")
     server.stop()
-    assert user("lock", "--bump").code == 3
-    assert user.file.read_bytes() == before
+    assert author("lock", "--bump").code == 3
+    assert author.file.read_bytes() == before
 
 
-def test_another_host_adds_its_row_from_the_index(user: User, corp: Repository) -> None:
-    user.good("lock")
-    text = user.file.read_text()
-    digest = user.locked()["archives"][MACHINE]["sha256"]
-    user.file.write_text(text.replace(f"{MACHINE} = {{", "s390x = {"))
-    said = user.fails(2, "sync", "--locked")
+def test_another_host_adds_its_row_from_the_index(author: User, corp: Repository) -> None:
+    author.good("lock")
+    text = author.file.read_text()
+    digest = author.locked()["archives"][MACHINE]["sha256"]
+    author.file.write_text(text.replace(f"{MACHINE} = {{", "s390x = {"))
+    said = author.fails(2, "sync", "--locked")
     assert f"arm64-musl is not locked for {HOST.key}" in said
-    assert user.file.read_text() != text
-    user.good("sync")
-    rows = user.locked()["archives"]
+    assert author.file.read_text() != text
+    author.good("sync")
+    rows = author.locked()["archives"]
     assert {key: row["sha256"] for key, row in rows.items()} == {MACHINE: digest, "s390x": digest}
-    republish(corp, user, version="15.1.0")
-    user.file.write_text(text.replace(f"{MACHINE} = {{", "s390x = {"))
-    assert "no index has one for" in user.fails(2, "lock")
+    republish(corp, author, version="15.1.0")
+    author.file.write_text(text.replace(f"{MACHINE} = {{", "s390x = {"))
+    assert "no index has one for" in author.fails(2, "lock")
 
 
 # From the host's archive
@@ -233,14 +233,14 @@ def test_packages_that_have_moved_on_are_named(alone: User, debian: Archive) -> 
     assert alone.machine.installed() == ["arm64-musl"]
 
 
-def test_to_bump_is_to_ask_now(user: User, corp: Repository, debian: Archive) -> None:
-    user.pin('targets = ["arm64-musl", "arm64-gnu"]')
-    user.good("lock")
+def test_to_bump_is_to_ask_now(author: User, corp: Repository, debian: Archive) -> None:
+    author.pin('targets = ["arm64-musl", "arm64-gnu"]')
+    author.good("lock")
     corp.add("arm64-musl", version="15.1.0")
     upgrade(debian, "gcc-12-aarch64-linux-gnu", "12.3.0-1")
-    user.good("lock", "--bump")
-    assert user.locked()["gcc"] == "15.1.0"
-    assert user.locked("arm64-gnu")["systems"][HOST.key]["gcc"] == "12.3.0"
+    author.good("lock", "--bump")
+    assert author.locked()["gcc"] == "15.1.0"
+    assert author.locked("arm64-gnu")["systems"][HOST.key]["gcc"] == "12.3.0"
 
 
 def test_a_lock_newer_than_the_lists_here_makes_them_be_fetched(
@@ -343,16 +343,16 @@ def test_a_target_more_leaves_the_others_as_they_are(alone: User, debian: Archiv
     assert "arm64-musl is not locked any more" in alone.good("lock").err
 
 
-def test_the_same_toolchains_are_the_same_text(user: User) -> None:
-    user.pin('targets = ["arm64-gnu", "arm64-musl"]')
-    user.good("lock")
-    first = user.file.read_text()
+def test_the_same_toolchains_are_the_same_text(author: User) -> None:
+    author.pin('targets = ["arm64-gnu", "arm64-musl"]')
+    author.good("lock")
+    first = author.file.read_text()
     lock = lockfile.parse(first)
     assert lockfile.dump(lock) == first
-    user.file.unlink()
-    user.pin('targets = ["arm64-musl", "arm64-gnu"]')
-    user.good("lock")
-    assert user.file.read_text() == first
+    author.file.unlink()
+    author.pin('targets = ["arm64-musl", "arm64-gnu"]')
+    author.good("lock")
+    assert author.file.read_text() == first
     assert first.endswith("\n")
     assert max(map(len, first.splitlines())) < 200
 

@@ -18,9 +18,9 @@ from conftest import CHECKOUT
 from published import Reader, Repository, packed
 from registries import PASSWORD, USER, Handler, Registry
 
-from toolman import artifact, fetch, index, mirror, push, registry, repository, sbom, upload
+from toolman import again, artifact, fetch, index, mirror, push, registry, repository, sbom, upload
 from toolman.errors import InputError, IntegrityError, NetworkError
-from toolman.signing import Lifetimes
+from toolman.lifetimes import Lifetimes
 from toolman.upload import Upload
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def reg() -> Iterator[Registry]:
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "_PAUSE", 0.01)
+    monkeypatch.setattr(again, "_PAUSE", 0.01)
 
 
 def ignored(_: object) -> None:

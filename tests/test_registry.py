@@ -16,7 +16,7 @@ import pytest
 import registries
 from registries import PASSWORD, TOKEN, USER, Handler, Registry
 
-from toolman import artifact, credentials, fetch, registry
+from toolman import again, artifact, credentials, fetch, registry
 from toolman.errors import InputError, IntegrityError, NetworkError, ToolmanError
 from toolman.fetch import Download
 
@@ -40,7 +40,7 @@ def reg() -> Iterator[Registry]:
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "_PAUSE", 0.01)
+    monkeypatch.setattr(again, "_PAUSE", 0.01)
 
 
 def wanted(place: Path, *registries: Registry, name: str = "gcc") -> Download:

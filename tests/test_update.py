@@ -22,51 +22,51 @@ if TYPE_CHECKING:
     from published import Repository
 
 
-def check(user: User, *words: str) -> list[dict[str, Any]]:
+def check(author: User, *words: str) -> list[dict[str, Any]]:
     """What `update --check` tells; its exit code says the same."""
-    done = user("update", "--check", "--json", *words)
+    done = author("update", "--check", "--json", *words)
     found: list[dict[str, Any]] = json.loads(done.out)["updates"]
     assert done.code == (100 if found else 0), done.err
     return found
 
 
-def test_a_newer_archive_of_the_index_is_told_and_installed(user: User, corp: Repository) -> None:
-    user.good("install", "arm64-musl")
-    old = user.active()["digest"]
-    assert check(user) == []
+def test_a_newer_archive_of_the_index_is_told_and_installed(author: User, corp: Repository) -> None:
+    author.good("install", "arm64-musl")
+    old = author.active()["digest"]
+    assert check(author) == []
     corp.add("arm64-musl", version="15.1.0")  # `update` asks the index, though that was just done
-    (found,) = check(user)
+    (found,) = check(author)
     assert (found["name"], found["origin"]) == ("arm64-musl", "prebuilt")
     assert found["installed"] == {"gcc": "14.2.0", "digest": old}
     assert found["available"]["gcc"] == "15.1.0"
     assert found["changes"] == ["GCC 15.1.0"]
-    shown = user("update", "--check")
+    shown = author("update", "--check")
     assert shown.out.splitlines()[1].split() == [
         *("arm64-musl", "prebuilt", "14.2.0", "GCC", "15.1.0")
     ]
-    assert user.active()["digest"] == old
-    assert "arm64-musl updated: gcc 15.1.0" in user.good("update").err
-    assert user.active()["digest"] == found["available"]["digest"]
-    assert user.machine.is_published()
-    assert len(user.machine.installed()) == 2
-    assert check(user) == []
-    assert "nothing is newer" in user.good("update").err
+    assert author.active()["digest"] == old
+    assert "arm64-musl updated: gcc 15.1.0" in author.good("update").err
+    assert author.active()["digest"] == found["available"]["digest"]
+    assert author.machine.is_published()
+    assert len(author.machine.installed()) == 2
+    assert check(author) == []
+    assert "nothing is newer" in author.good("update").err
 
 
 def test_another_archive_of_the_same_gcc_is_newer_and_an_older_gcc_is_not(
-    user: User, corp: Repository
+    author: User, corp: Repository
 ) -> None:
-    user.good("install", "arm64-musl")
-    republish(corp, user, digest="cd" * 32)
-    assert check(user)[0]["changes"] == ["another archive of corp"]
-    republish(corp, user, version="13.1.0")
-    assert check(user) == []
+    author.good("install", "arm64-musl")
+    republish(corp, author, digest="cd" * 32)
+    assert check(author)[0]["changes"] == ["another archive of corp"]
+    republish(corp, author, version="13.1.0")
+    assert check(author) == []
 
 
-def test_an_index_out_of_reach_is_an_error_and_no_news(user: User, server: Server) -> None:
-    user.good("install", "arm64-musl")
+def test_an_index_out_of_reach_is_an_error_and_no_news(author: User, server: Server) -> None:
+    author.good("install", "arm64-musl")
     server.stop()
-    assert user("update", "--check").code == 3
+    assert author("update", "--check").code == 3
 
 
 def test_newer_packages_are_told_and_installed(alone: User, debian: Archive) -> None:
@@ -90,11 +90,11 @@ def test_a_lock_is_not_changed_and_that_is_said(alone: User, debian: Archive) ->
     assert alone.file.read_bytes() == before
 
 
-def built(user: User, label: str, version: str, **changes: Any) -> Description:
+def built(author: User, label: str, version: str, **changes: Any) -> Description:
     """Put into the store what says of itself that it was built by a recipe as it is today."""
     target = parse("arm64-musl")
     assert isinstance(target, Target)
-    ctx = Context(host=HOST, paths=user.machine.store.paths, environ={})
+    ctx = Context(host=HOST, paths=author.machine.store.paths, environ={})
     plan = source.plan(Request(target=target, recipe="gcc-14-musl"), ctx)
     about = Description(
         name=target.name,
@@ -114,7 +114,7 @@ def built(user: User, label: str, version: str, **changes: Any) -> Description:
         ),
     )
     about = replace(about, **changes)
-    tree = user.machine.data / "store" / about.entry
+    tree = author.machine.data / "store" / about.entry
     tree.mkdir(parents=True)
     toolchain.write(tree, about)
     return about

@@ -18,7 +18,7 @@ import archive
 import certificates
 import pytest
 
-from toolman import fetch, web
+from toolman import again, fetch, web
 from toolman.errors import InputError, IntegrityError, NetworkError, ToolmanError
 from toolman.fetch import Download
 
@@ -119,7 +119,7 @@ def secure(server: Server, certificate: Path) -> str:
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "_PAUSE", 0.01)
+    monkeypatch.setattr(again, "_PAUSE", 0.01)
 
 
 def wanted(tmp_path: Path, *urls: str) -> Download:

@@ -17,24 +17,27 @@ if TYPE_CHECKING:
     from toolman.build.blueprint import Blueprint
     from toolman.build.layout import Layout
 
-# Of musl's allocator only that stays which the libc itself calls, and what calls the public
-# functions. lite_malloc.o also defines a weak `malloc`, which would satisfy a program before
-# mimalloc's is looked at.
+# musl makes libc.a of its position-independent objects where the compiler defaults to such code.
+# Of its allocator only that stays which the libc itself calls, and what calls the public
+# functions. lite_malloc.lo also defines a weak `malloc`, which would satisfy a program before
+# mimalloc's is looked at. `new` and `delete` are libstdc++'s, which call `malloc`: mimalloc's own
+# would be defined twice.
 _SCRIPT = """\
-objects=$(ls obj/src/malloc/*.o obj/src/malloc/*/*.o)
-lite=obj/src/malloc/lite_malloc.o
+objects=$(ls obj/src/malloc/*.lo obj/src/malloc/*/*.lo)
+lite=obj/src/malloc/lite_malloc.lo
 dropped=
 for object in $objects; do
     case $object in
-    $lite | */libc_calloc.o | */replaced.o | */reallocarray.o) continue ;;
+    $lite | */libc_calloc.lo | */replaced.lo | */reallocarray.lo) continue ;;
     esac
     dropped="$dropped $object"
 done
-kept=$(find obj/src obj/compat -name '*.o' ! -path "$lite" | sort)
+kept=$(find obj/src obj/compat -name '*.lo' ! -path "$lite" | sort)
 for object in $dropped; do
     kept=$(printf '%s\\n' "$kept" | grep -vxF "$object")
 done
 "$OBJCOPY" --strip-symbol=malloc "$lite" lite_malloc.o
+"$OBJCOPY" --wildcard --localize-symbol='_Z*' mimalloc.o
 rm -f mimalloc.a
 "$AR" rcs mimalloc.a mimalloc.o lite_malloc.o $kept
 install -m 644 mimalloc.a "$LIBC"
