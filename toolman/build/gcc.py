@@ -64,6 +64,7 @@ def _compilers(plan: Blueprint, layout: Layout) -> Step:
         commands=(
             flags.configure(layout.source("gcc"), where, _options(plan, layout), env),
             lto.pretend_for_gcc(layout),
+            _same_checksums(layout),
             # There is a limits.h to come, though the libc's headers may not be here yet.
             _make(plan, layout, "LIMITS_H_TEST=true", _LESS_OPTIMIZED, "all-gcc"),
         ),
@@ -71,6 +72,12 @@ def _compilers(plan: Blueprint, layout: Layout) -> Step:
         owns=(where,),
         seconds=sum(_COMPILERS[one] for one in plan.languages),
     )
+
+
+def _same_checksums(layout: Layout) -> Command:
+    """cc1 carries a checksum of its objects and of how they were linked, for precompiled headers:
+    the directories in that must not count, and make takes a file that is there as it is."""
+    return flags.shell(layout.objects("gcc") / "gcc", "echo toolman > checksum-options")
 
 
 def _static_libgcc(plan: Blueprint, layout: Layout, headers: str) -> Step:
