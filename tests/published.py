@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from toolman.index import Archive, Index
     from toolman.run import Finished
 
+ZSTD = b"\x28\xb5\x2f\xfd"
 LASTS = Lifetimes()
 
 
@@ -157,7 +158,8 @@ class Published:
         return self.directory / "metadata/1.root.json"
 
     def blob(self) -> Path:
-        (found,) = (path for path in self.directory.glob("blobs/sha256/*/*"))
+        every = self.directory.glob("blobs/sha256/*/*")  # with what tells how it was made
+        (found,) = (path for path in every if path.read_bytes().startswith(ZSTD))
         return found
 
 

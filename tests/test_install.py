@@ -91,4 +91,4 @@ def test_recipes_and_what_they_build_are_listed(toolman: Runner, env: dict[str, 
         for line in toolman("list", "--available", env=env).out.splitlines()
         if line.startswith("armv6-musl")
     )
-    assert row.split()[3:] == ["-", "-", "c,c++,fortran"]
+    assert row.split()[3:] == ["-", "-", "c,c++,fortran", "bootlin"]

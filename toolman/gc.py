@@ -67,9 +67,17 @@ def _toolchains(where: Store) -> Iterator[Garbage]:
     superseded = [one for one in every if active[one.name] != one]
     used = _used([one.path for one in superseded])
     for one in superseded:
-        if one.path not in used:
-            size = archive.size(one.path)
+        size = _size(one.path)
+        if one.path not in used and size is not None:
             yield Garbage(kind="toolchain", path=one.path, size=size, found=one)
+
+
+def _size(path: Path) -> int | None:
+    """Bytes of a tree; None if somebody has deleted it meanwhile."""
+    try:
+        return archive.size(path) if path.exists() else None
+    except FileNotFoundError:
+        return None
 
 
 def _remove(doomed: Toolchain, where: Store) -> bool:
@@ -103,8 +111,9 @@ def _staged(paths: Paths) -> Iterator[Garbage]:
     for path in every:
         name, lock_directory = _lock_of(path, paths)
         with locks.idle(lock_directory, name) as free:
-            if free and path.exists():
-                yield Garbage(kind="staging", path=path, size=archive.size(path))
+            size = _size(path)
+            if free and size is not None:
+                yield Garbage(kind="staging", path=path, size=size)
 
 
 def _lock_of(path: Path, paths: Paths) -> tuple[str, Path]:
