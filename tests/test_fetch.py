@@ -512,7 +512,7 @@ def test_a_download_has_an_end(
     server.rules["good"] = drip
     began = time.monotonic()
     troubles, told = get(wanted(place, f"{server.url}/good", f"{server.url}/good"))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     assert "not done after" in str(troubles["gcc"])
     assert told == 0
     assert server.seen == ["good"]
