@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 import tools
 
-from toolman import run
+from toolman import again, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -160,3 +160,9 @@ def _activated(name: str, toolman: Runner, environ: dict[str, str]) -> dict[str,
         for variable, one in said["prepend"].items()
     }
     return environ | said["set"] | prepended
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that fails for a moment is asked again at once."""
+    monkeypatch.setattr(again, "_PAUSE", 0.01)

@@ -8,14 +8,9 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-import archive
-import pytest
 from archive import Done, Machine, ended, kill_group, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from archive import Server
 
 MANY = 16
@@ -23,49 +18,36 @@ TARGETS = ["arm64-musl", "arm64-gnu", "riscv64-gnu"]
 SECONDS = 6.0
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with archive.serve(archive.common()) as server:
-        yield server
-
-
-@pytest.fixture
-def machine(tmp_path: Path, server: Server) -> Machine:
-    return Machine(tmp_path, server.url)
-
-
-def test_one_of_many_installs_downloads(machine: Machine, server: Server) -> None:
+def test_one_of_many_installs_downloads(machine: Machine, apt: Server) -> None:
     running = [machine.start("install", "arm64-musl") for _ in range(MANY)]
     done = [ended(one) for one in running]
     assert [one.code for one in done] == [0] * MANY, [one.err for one in done]
     assert sum("arm64-musl installed" in one.err for one in done) == 1
     assert sum("is already installed" in one.err for one in done) == MANY - 1
-    assert len(server.debs_seen()) == len(set(server.debs_seen())) == 7
-    assert server.seen.count("InRelease") == 1
+    assert len(apt.debs_seen()) == len(set(apt.debs_seen())) == 7
+    assert apt.seen.count("InRelease") == 1
     assert len(list(machine.data.glob("store/*"))) == 1
     assert machine.installed() == ["arm64-musl"]
     assert machine.is_published()
 
 
-def test_installs_of_several_targets_share_what_they_fetch(
-    machine: Machine, server: Server
-) -> None:
+def test_installs_of_several_targets_share_what_they_fetch(machine: Machine, apt: Server) -> None:
     running = [machine.start("install", name) for name in TARGETS * 3]
     done = [ended(one) for one in running]
     assert [one.code for one in done] == [0] * len(running), [one.err for one in done]
-    assert len(server.debs_seen()) == len(set(server.debs_seen()))
+    assert len(apt.debs_seen()) == len(set(apt.debs_seen()))
     assert machine.installed() == sorted(TARGETS)
     assert machine.is_published()
 
 
-def test_homes_that_share_a_cache_share_what_they_fetch(machine: Machine, server: Server) -> None:
+def test_homes_that_share_a_cache_share_what_they_fetch(machine: Machine, apt: Server) -> None:
     homes = [machine.directory / f"home{number}" for number in range(4)]
     running = [
         machine.start("install", "arm64-musl", env={"TOOLMAN_HOME": str(home)}) for home in homes
     ]
     done = [ended(one) for one in running]
     assert [one.code for one in done] == [0] * len(homes), [one.err for one in done]
-    assert len(server.debs_seen()) == len(set(server.debs_seen())) == 7
+    assert len(apt.debs_seen()) == len(set(apt.debs_seen())) == 7
     assert all(list(home.glob("*/store/arm64-musl-*")) for home in homes)
 
 

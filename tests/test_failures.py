@@ -68,17 +68,6 @@ gOwy/83rFBoTUpeO5TAhRlH2au2OigI=
 """
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with archive.serve(archive.common()) as server:
-        yield server
-
-
-@pytest.fixture
-def machine(tmp_path: Path, server: Server) -> Machine:
-    return Machine(tmp_path, server.url)
-
-
 def fails(machine: Machine, code: int, *says: str, target: str = "arm64-musl") -> Done:
     """An install that must fail with `code` and one error that says all of `says`."""
     done = machine.toolman("install", target, "--origin", "distro")
@@ -97,18 +86,18 @@ def fails(machine: Machine, code: int, *says: str, target: str = "arm64-musl") -
 @pytest.mark.parametrize("target", ["arm64-musl", "arm64-gnu"])
 @pytest.mark.parametrize("lists", ["no lists", "host's lists"])
 def test_says_that_there_is_no_network(
-    target: str, lists: str, machine: Machine, server: Server
+    target: str, lists: str, machine: Machine, apt: Server
 ) -> None:
     if lists != "no lists":
         machine.fetch_host_lists()
-    server.stop()
+    apt.stop()
     fails(machine, 3, "hint: check the network", target=target)
 
 
-def test_needs_no_network_for_what_is_downloaded(machine: Machine, server: Server) -> None:
+def test_needs_no_network_for_what_is_downloaded(machine: Machine, apt: Server) -> None:
     machine.install()
     machine.forget(cache=False)
-    server.stop()
+    apt.stop()
     machine.install()
     assert machine.installed() == ["arm64-musl"]
 
@@ -128,38 +117,38 @@ def test_needs_no_network_for_what_is_downloaded(machine: Machine, server: Serve
     ],
 )
 def test_a_bad_download_fails_and_the_next_succeeds(
-    name: str, code: int, machine: Machine, server: Server
+    name: str, code: int, machine: Machine, apt: Server
 ) -> None:
     reply = archive.fail(int(name)) if name.isdigit() else getattr(archive, name)
-    server.rules[r"/musl-dev_.*\.deb$"] = reply
+    apt.rules[r"/musl-dev_.*\.deb$"] = reply
     fails(machine, code, "musl-dev")
-    server.rules.clear()
+    apt.rules.clear()
     machine.install()
     assert machine.installed() == ["arm64-musl"]
 
 
 @pytest.mark.parametrize("name", ["flipped", "shorter", "cut", "reset", "500", "404"])
 def test_bad_lists_fail_and_the_next_install_succeeds(
-    name: str, machine: Machine, server: Server
+    name: str, machine: Machine, apt: Server
 ) -> None:
     reply = archive.fail(int(name)) if name.isdigit() else getattr(archive, name)
-    server.rules["Packages"] = reply
+    apt.rules["Packages"] = reply
     fails(machine, 3)
-    server.rules.clear()
+    apt.rules.clear()
     machine.install()
     assert machine.installed() == ["arm64-musl"]
 
 
-def test_fetches_again_what_has_rotten_in_the_cache(machine: Machine, server: Server) -> None:
+def test_fetches_again_what_has_rotten_in_the_cache(machine: Machine, apt: Server) -> None:
     machine.install()
     machine.forget(cache=False)
     (rotten,) = machine.cache.glob("apt/debs/gcc-12-*.deb")
     content = bytearray(rotten.read_bytes())
     content[len(content) // 2] ^= 1
     rotten.write_bytes(content)
-    server.seen.clear()
+    apt.seen.clear()
     machine.install()
-    assert server.seen == [rotten.name]
+    assert apt.seen == [rotten.name]
     assert machine.installed() == ["arm64-musl"]
 
 
@@ -192,8 +181,8 @@ def test_refreshes_lists_that_are_older_than_the_archive(tmp_path: Path) -> None
         assert machine.installed() == ["arm64-gnu", "arm64-musl"]
 
 
-def test_refuses_lists_without_a_signature(tmp_path: Path, server: Server) -> None:
-    fails(Machine(tmp_path, server.url, options=""), 4, "is not signed")
+def test_refuses_lists_without_a_signature(tmp_path: Path, apt: Server) -> None:
+    fails(Machine(tmp_path, apt.url, options=""), 4, "is not signed")
 
 
 @pytest.mark.parametrize(
@@ -206,16 +195,16 @@ def test_refuses_lists_without_a_signature(tmp_path: Path, server: Server) -> No
     ids=["signed", "changed", "signed by another"],
 )
 def test_refuses_lists_that_the_distribution_has_not_signed(
-    lists: str, key: str, code: int, tmp_path: Path, server: Server
+    lists: str, key: str, code: int, tmp_path: Path, apt: Server
 ) -> None:
-    server.rules["InRelease"] = archive.text(lists)
-    server.rules["binary-all/Packages"] = archive.text("")
+    apt.rules["InRelease"] = archive.text(lists)
+    apt.rules["binary-all/Packages"] = archive.text("")
     keyring = tmp_path / "key.asc"
     keyring.write_text(key or OTHER_KEY)
-    fails(Machine(tmp_path, server.url, options=f"[signed-by={keyring}]"), code)
+    fails(Machine(tmp_path, apt.url, options=f"[signed-by={keyring}]"), code)
 
 
-def test_goes_on_without_a_suite_that_it_does_not_need(machine: Machine, server: Server) -> None:
+def test_goes_on_without_a_suite_that_it_does_not_need(machine: Machine, apt: Server) -> None:
     line = machine.sources.read_text()
     machine.sources.write_text(line + line.replace(f" {SUITE} ", f" {SUITE}-updates "))
     done = machine.install()
@@ -225,10 +214,10 @@ def test_goes_on_without_a_suite_that_it_does_not_need(machine: Machine, server:
     assert machine.installed() == ["arm64-musl"]
 
 
-def test_names_the_suite_that_it_would_have_needed(machine: Machine, server: Server) -> None:
+def test_names_the_suite_that_it_would_have_needed(machine: Machine, apt: Server) -> None:
     line = machine.sources.read_text()
     machine.sources.write_text(line + line.replace(f" {SUITE} ", f" {SUITE}-updates "))
-    server.rules["Packages"] = archive.fail(404)
+    apt.rules["Packages"] = archive.fail(404)
     fails(machine, 3, SUITE)
 
 
@@ -397,7 +386,7 @@ def test_says_that_the_cache_disk_is_full(options: str, tmp_path: Path, heavy: A
         _check_full(machine, machine.cache, options)
 
 
-def test_says_that_the_disk_has_become_full(machine: Machine, server: Server) -> None:
+def test_says_that_the_disk_has_become_full(machine: Machine, apt: Server) -> None:
     """Somebody else fills it while the packages are fetched."""
     machine.cache.mkdir()
     with mounted(machine, f"mount -t tmpfs -o size=32m tmpfs {machine.cache}") as mounts:
@@ -412,10 +401,10 @@ def test_says_that_the_disk_has_become_full(machine: Machine, server: Server) ->
                     except OSError:
                         break
 
-        server.rules["/gcc-12-"] = archive.after(fill)
+        apt.rules["/gcc-12-"] = archive.after(fill)
         fails(machine, 1, f"the disk of {machine.cache} is full")
         filler.unlink()
-        server.rules.clear()
+        apt.rules.clear()
         machine.install()
         assert machine.installed() == ["arm64-musl"]
 

@@ -28,6 +28,9 @@ CONTENT = bytes(range(256)) * 2000
 BLOCK = b"x" * 65536
 
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     directory = tmp_path / "served"
@@ -35,11 +38,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
     (directory / "good").write_bytes(CONTENT)
     with archive.serve(archive.Files(directory)) as server:
         yield server
-
-
-@pytest.fixture(autouse=True)
-def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(again, "_PAUSE", 0.01)
 
 
 @pytest.fixture

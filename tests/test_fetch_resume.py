@@ -18,7 +18,7 @@ import archive
 import pytest
 from conftest import CHECKOUT
 
-from toolman import again, fetch, partial
+from toolman import fetch, partial
 from toolman.errors import IntegrityError
 from toolman.fetch import Download
 
@@ -36,6 +36,9 @@ HALF = SIZE // 2
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 GO_ON = f"bytes={HALF}-{SIZE - 1}"
 WRONG = CONTENT[::-1]
+
+
+pytestmark = pytest.mark.usefixtures("hurry")
 
 
 @dataclass(frozen=True)
@@ -115,11 +118,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
     with archive.serve(Files(directory)) as server:
         server.rules["other"] = server.rules["wrong"] = ranged
         yield server
-
-
-@pytest.fixture(autouse=True)
-def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(again, "_PAUSE", 0.01)
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import archive
 import pytest
 from archive import CHECKOUT, HOST, Machine, ended, kill_group, wait_for
 
@@ -24,7 +23,6 @@ from toolman.store import Store
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from archive import Server
 
 WEEK = 7 * 86400
 
@@ -32,17 +30,6 @@ WEEK = 7 * 86400
 @pytest.fixture
 def where(tmp_path: Path) -> Store:
     return Store(Paths(data=tmp_path / "home" / HOST.key, cache=tmp_path / "cache"))
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with archive.serve(archive.common()) as server:
-        yield server
-
-
-@pytest.fixture
-def machine(tmp_path: Path, server: Server) -> Machine:
-    return Machine(tmp_path, server.url)
 
 
 def add(where: Store, name: str, digest: str) -> Path:

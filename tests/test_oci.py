@@ -18,7 +18,7 @@ from conftest import CHECKOUT
 from published import Reader, Repository, packed
 from registries import PASSWORD, USER, Handler, Registry
 
-from toolman import again, artifact, fetch, index, mirror, push, registry, repository, sbom, upload
+from toolman import artifact, fetch, index, mirror, push, registry, repository, sbom, upload
 from toolman.errors import InputError, IntegrityError, NetworkError
 from toolman.lifetimes import Lifetimes
 from toolman.upload import Upload
@@ -31,15 +31,13 @@ if TYPE_CHECKING:
 TITLE = "org.opencontainers.image.title"
 
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
+
 @pytest.fixture
 def reg() -> Iterator[Registry]:
     with registries.registry() as found:
         yield found
-
-
-@pytest.fixture(autouse=True)
-def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(again, "_PAUSE", 0.01)
 
 
 def ignored(_: object) -> None:

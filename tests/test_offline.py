@@ -14,9 +14,9 @@ import pytest
 from archive import HOST, Machine
 from published import Reader, Repository, User, compiled, names
 
-from toolman import fetch, index, offline, recipe, web
-from toolman.errors import NetworkError
-from toolman.origins import sources
+from toolman import fetch, index, offline, recipe, run, web
+from toolman.errors import NetworkError, ToolmanError
+from toolman.origins import apt, sources
 from toolman.report import Silent
 
 if TYPE_CHECKING:
@@ -252,3 +252,19 @@ def test_it_works_where_there_is_no_network(user: User, published: Published) ->
 def test_env_still_stops_the_shell(machine: Machine) -> None:
     done = machine.toolman("--offline", "env", "arm64-musl")
     assert (done.code, done.out) == (2, "false;\n")
+
+
+def test_without_a_list_of_source_packages_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host's lists, which stand in for those that were never fetched, are of binary ones."""
+    said = "E: You must put some 'deb-src' URIs in your sources.list\n"
+    monkeypatch.setattr(run, "run", lambda *_, **__: run.Finished(code=100, out="", err=said))
+    monkeypatch.setenv(offline.VARIABLE, "1")
+    (tmp_path / "apt").mkdir()
+    lists = apt.Archive(cache=tmp_path, host=HOST, sources=True)
+    with pytest.raises(NetworkError, match="offline: the list of source packages"):
+        lists.source("musl")
+    monkeypatch.setenv(offline.VARIABLE, "0")
+    with pytest.raises(ToolmanError, match="deb-src"):
+        lists.source("musl")

@@ -16,7 +16,7 @@ import pytest
 import registries
 from registries import PASSWORD, TOKEN, USER, Handler, Registry
 
-from toolman import again, artifact, credentials, fetch, registry
+from toolman import artifact, credentials, fetch, registry
 from toolman.errors import InputError, IntegrityError, NetworkError, ToolmanError
 from toolman.fetch import Download
 
@@ -31,16 +31,14 @@ BASIC = f"Basic {ALICE}"
 LOGIN = "`docker login 127.0.0.1"
 
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
+
 @pytest.fixture
 def reg() -> Iterator[Registry]:
     with registries.registry() as found:
         found.add(CONTENT)
         yield found
-
-
-@pytest.fixture(autouse=True)
-def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(again, "_PAUSE", 0.01)
 
 
 def wanted(place: Path, *registries: Registry, name: str = "gcc") -> Download:

@@ -18,7 +18,7 @@ import archive
 import certificates
 import pytest
 
-from toolman import again, fetch, web
+from toolman import fetch, web
 from toolman.errors import InputError, IntegrityError, NetworkError, ToolmanError
 from toolman.fetch import Download
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 CONTENT = bytes(range(256)) * 200
 SECRET = "hush"
+
+
+pytestmark = pytest.mark.usefixtures("hurry")
 
 
 @dataclass(frozen=True)
@@ -115,11 +118,6 @@ def secure(server: Server, certificate: Path) -> str:
     context.load_cert_chain(certificate)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     return server.url.replace("http:", "https:")
-
-
-@pytest.fixture(autouse=True)
-def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(again, "_PAUSE", 0.01)
 
 
 def wanted(tmp_path: Path, *urls: str) -> Download:

@@ -71,7 +71,7 @@ def installed(choice: Choice, store: Store) -> Toolchain:
             one.name for one in store.toolchains() if one.target.platform == choice.target.platform
         ]
         if others:
-            hint += f"   (installed: {', '.join(others)})"
+            hint += f"   (installed: {', '.join(dict.fromkeys(others))})"
         raise InputError(f"{choice.name} is not installed", hint=hint)
     if not found.root.is_dir():
         hint = f"toolman link {found.name} DIR, or: toolman uninstall {found.name}"

@@ -266,6 +266,7 @@ def _with_present(request: Request, ctx: Context, origin: str | None) -> Request
 def _anew(about: Description) -> str:
     also = [one for one in about.languages if one != LANGUAGES[0]]
     words = f"toolman uninstall {about.name} && toolman install {about.name}"
+    words += f" --publisher {about.publisher}" if about.publisher else ""
     return f"{words} --with {','.join(also)}" if also else words
 
 

@@ -126,8 +126,14 @@ class Archive:
 
         Raises:
             AbsentError: the archive has none.
+            NetworkError: offline, and there is no list of source packages.
         """
-        return self._uris(["--only-source", "source", name], self._private_options())
+        try:
+            return self._uris(["--only-source", "source", name], self._private_options())
+        except ToolmanError as error:
+            if offline.on():  # then the lists may be the host's, which are of binary packages
+                raise offline.refused("the list of source packages") from error
+            raise
 
     def fetch_source(self, name: str, files: Sequence[Deb], reporter: Reporter) -> None:
         """Download those files, where `has` finds them.

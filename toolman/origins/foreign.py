@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from toolman import catalogue, elf, run, tarball
 from toolman.errors import AbsentError, BuildError, InputError, IntegrityError
-from toolman.fetch import Download
 from toolman.origins import obtain
 from toolman.toolchain import Component, Description
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from toolman.catalogue import Offer
     from toolman.context import Context
+    from toolman.fetch import Download
     from toolman.request import Request
 
 NAME = "prebuilt"
@@ -146,6 +146,8 @@ def make(chosen: Plan, into: Path, ctx: Context) -> Description:
 
 
 def _download(chosen: Plan) -> Download:
+    from toolman.fetch import Download  # a tenth of a second: kept off what is there
+
     offer = chosen.offer
     name = f"{offer.publisher.name}'s {offer.target}"
     return Download(
