@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 from toolman import compressed
 from toolman.errors import IntegrityError
 from toolman.rooted import Rooted
+from toolman.untar import require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,7 +125,7 @@ class _Reader:
         while member := self._member():
             yield member
         while block := self._read(_COPY):
-            _require(not any(block), "something follows its end")
+            require(not any(block), "something follows its end")
         self._plain.end()
 
     def data(self, member: Member) -> Iterator[bytes]:
@@ -147,7 +148,7 @@ class _Reader:
                 _add(said, _GNU[header.type], text)
             else:
                 return self._described(header, said)
-        _require(not said, "it ends after half a header")
+        require(not said, "it ends after half a header")
         return None
 
     def _described(self, header: tarfile.TarInfo, said: dict[bytes, str]) -> Member:
@@ -156,7 +157,7 @@ class _Reader:
         if kind is None:
             raise IntegrityError(f"it holds what is no file, directory or link: {_shown(name)}")
         size = header.size
-        _require(size >= 0 and (kind == "file" or not size), f"{_shown(name)} has a wrong size")
+        require(size >= 0 and (kind == "file" or not size), f"{_shown(name)} has a wrong size")
         self._require_room(size)
         self._following = _padded(size)
         executable = bool(header.mode & 0o100)
@@ -166,7 +167,7 @@ class _Reader:
         """The next header; None at the end, which is two empty blocks."""
         block = self._exactly(_BLOCK)
         if not any(block):
-            _require(not any(self._exactly(_BLOCK)), "an empty block is in the middle of it")
+            require(not any(self._exactly(_BLOCK)), "an empty block is in the middle of it")
             return None
         try:
             return tarfile.TarInfo.frombuf(block, "utf-8", "strict")
@@ -179,11 +180,11 @@ class _Reader:
             if key in _NAMES and header.type == tarfile.XHDTYPE:
                 _add(said, key, value)
             else:
-                _require(dropped or key in _DROPPED, f"one of its headers says {key[:40]!r}")
+                require(dropped or key in _DROPPED, f"one of its headers says {key[:40]!r}")
 
     def _extended(self, header: tarfile.TarInfo) -> bytes:
         size = header.size
-        _require(0 <= size <= _LONGEST_HEADER, "one of its headers is too long")
+        require(0 <= size <= _LONGEST_HEADER, "one of its headers is too long")
         return self._exactly(_padded(size))[:size]
 
     def _skip(self) -> None:
@@ -192,7 +193,7 @@ class _Reader:
 
     def _exactly(self, size: int) -> bytes:
         found = self._read(size)
-        _require(len(found) == size, "it ends too early")
+        require(len(found) == size, "it ends too early")
         return found
 
     def _read(self, size: int) -> bytes:
@@ -203,7 +204,7 @@ class _Reader:
         return found
 
     def _require_room(self, size: int) -> None:
-        _require(size <= self._left, f"it holds more than {self._most} bytes")
+        require(size <= self._left, f"it holds more than {self._most} bytes")
 
 
 class _Unpacker:
@@ -232,28 +233,26 @@ class _Unpacker:
                 self._symlinks[name] = self._relative(name, member.to)
         most = self._limits.members
         count = max(self._members, len(self._kinds))
-        _require(count <= most, f"it holds more than {most} members")
+        require(count <= most, f"it holds more than {most} members")
 
     def link(self) -> None:
         """Make the links, now that all that is no link is there."""
         for name, to in self._hard_links.items():
-            _require(self._kinds.get(to) == "file", f"{_shown(name)} is a link to no file of it")
+            require(self._kinds.get(to) == "file", f"{_shown(name)} is a link to no file of it")
             self._root.hard_link(name, to)
         for name, to in self._symlinks.items():
-            _require(
-                _stays(name, self._symlinks), f"{_shown(name)} leads out of it, or in a circle"
-            )
+            require(_stays(name, self._symlinks), f"{_shown(name)} leads out of it, or in a circle")
             self._root.symlink(name, to)
 
     def _below_top(self, name: str, kind: str) -> str:
         """The name without the top directory; empty for that itself."""
         parts = _parts(name.rstrip("/") if kind == "directory" else name)
         if not parts:
-            _require(kind == "directory", "it has a member without a name")
+            require(kind == "directory", "it has a member without a name")
             return ""
         self._top = self._top or parts[0]
         good = parts[0] == self._top and (len(parts) > 1 or kind == "directory")
-        _require(good, f"{_shown(name)} is not in its directory {_shown(self._top)}")
+        require(good, f"{_shown(name)} is not in its directory {_shown(self._top)}")
         return "/".join(parts[1:])
 
     def _claim(self, name: str, kind: str) -> bool:
@@ -270,18 +269,18 @@ class _Unpacker:
                 self._root.directory(name)
             return True
         twice = f"{_shown(name)} is in it twice: as {before} and as {kind}"
-        _require(before == kind == "directory", twice)
+        require(before == kind == "directory", twice)
         return False
 
     def _relative(self, name: str, to: str) -> str:
         """Where a symlink leads, as seen from where it is."""
         good = to.isprintable() and 0 < len(to.encode()) <= _LONGEST_NAME
-        _require(good, f"{_shown(name)} leads to {_shown(to)}")
+        require(good, f"{_shown(name)} leads to {_shown(to)}")
         if not to.startswith("/"):
             return to
         inside = self._sysroot is not None and f"{name}/".startswith(f"{self._sysroot}/")
         good = inside and ".." not in to.split("/")
-        _require(good, f"{_shown(name)} is an absolute link, to {_shown(to)}")
+        require(good, f"{_shown(name)} is an absolute link, to {_shown(to)}")
         return posixpath.relpath(f"/{self._sysroot}/{to}", f"/{posixpath.dirname(name)}")
 
 
@@ -302,13 +301,13 @@ def _records(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         size = int(length) if length.isdigit() and len(length) < 8 else 0
         key, equals, value = content[len(length) + 1 : size].partition(b"=")
         good = size <= len(content) and key and equals and value.endswith(b"\n")
-        _require(bool(good), "one of its extended headers is damaged")
+        require(bool(good), "one of its extended headers is damaged")
         yield key, value[:-1]
         content = content[size:]
 
 
 def _add(said: dict[bytes, str], key: bytes, text: bytes) -> None:
-    _require(key not in said, "one of its members has two names")
+    require(key not in said, "one of its members has two names")
     try:
         said[key] = text.decode()
     except UnicodeDecodeError as error:
@@ -321,7 +320,7 @@ def _parts(name: str) -> list[str]:
     good = all(parts) and ".." not in parts and name.isprintable()
     good = good and len(parts) <= _DEEPEST and len(name.encode()) <= _LONGEST_NAME
     good = good and all(len(part.encode()) <= _LONGEST_PART for part in parts)
-    _require(good, f"it has a member called {_shown(name)}")
+    require(good, f"it has a member called {_shown(name)}")
     return parts
 
 
@@ -360,8 +359,3 @@ def _empty(directory: Path) -> None:
 def _shown(name: str) -> str:
     """A name in a message: on one line, and not for ever."""
     return repr(name if len(name) <= 80 else f"{name[:80]}…")
-
-
-def _require(good: bool, text: str) -> None:
-    if not good:
-        raise IntegrityError(text)
