@@ -81,6 +81,8 @@ install:
 """,
     "gcc": """
 libdir = $(DESTDIR)/lib/gcc/$(target)/99.1
+all-%:
+	@$(record) $@
 all-gcc:
 	@$(record) $@
 	$(target)-as --version

@@ -47,7 +47,7 @@ STEPS = {
     *("sysroot: directories", "linux-headers: installation", "binutils: tools"),
     *(f"{name}: source" for name in ("gcc", "binutils", "gmp", "mpfr", "mpc", "musl")),
     *(f"{name}: library" for name in ("gmp", "mpfr", "mpc", "musl")),
-    *("musl: headers", "musl: objects"),
+    *("musl: headers", "musl: objects", "gcc: parts"),
     *(f"gcc: {name}" for name in ("compilers", "libgcc.a", "libgcc", "libraries", "installation")),
 }
 HOSTLIBS = [f"{name} configure" for name in ("gmp", "mpfr", "mpc")]
@@ -315,6 +315,31 @@ def test_a_second_target_uses_what_is_there(upstream: Upstream) -> None:
         (tree,) = upstream.machine.data.glob(f"store/{name}-musl-*")
         (header,) = tree.glob("*-linux-musl/include/bits/alltypes.h")
         assert header.read_text() == f"#define FOR_{machine}\n", "made for another machine"
+
+
+def test_what_the_host_is_like_is_asked_once(upstream: Upstream) -> None:
+    """By the scripts of every directory; what they found out about a target is its own."""
+    found = [
+        "ac_cv_func_mmap=${ac_cv_func_mmap=yes}",
+        "ac_cv_sizeof_long=${ac_cv_sizeof_long=8}",
+        "lt_cv_prog_compiler_c_o=${lt_cv_prog_compiler_c_o=yes}",
+    ]
+    own = [
+        "ac_cv_env_target_alias_value=aarch64-linux-musl",
+        "ac_cv_path_NM=${ac_cv_path_NM=/usr/bin/nm}",
+        "ac_cv_prog_AR=${ac_cv_prog_AR=ar}",
+        "gcc_cv_as_eh_frame=${gcc_cv_as_eh_frame=yes}",
+    ]
+    wrote = upstream.directory / "wrote"
+    wrote.write_text("".join(f"{line}\n" for line in (*found, *own)))
+    laid = upstream.directory / "laid"
+    for call, name in (("binutils all", "bfd"), ("gcc all-libcpp", "build-host/libcpp")):
+        text = f"mkdir -p {name}; [ ! -e {name}/config.cache ] || cat {name}/config.cache >>{laid}"
+        upstream.hook(call, f"{text}; cp {wrote} {name}/config.cache")
+    upstream.build("arm64-musl")
+    assert not laid.exists()
+    upstream.build("riscv64-musl")
+    assert laid.read_text().splitlines() == found * 2
 
 
 def test_targets_built_at_once_share_what_they_can(upstream: Upstream) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from toolman.build import flags, headers, lto
+from toolman.build import answers, flags, headers, lto
 from toolman.build.step import Step
 
 if TYPE_CHECKING:
@@ -27,8 +27,10 @@ def steps(plan: Blueprint, layout: Layout) -> Iterator[Step]:
         name=INSTALLED,
         commands=(
             flags.configure(layout.source("binutils"), where, _options(plan), env),
+            answers.lay(layout, "binutils"),
             *lto.library(plan, layout),
             replace(flags.make(where, flags.NO_MANUAL), env=lto.libraries(layout)),
+            answers.keep(layout, "binutils"),
             install,
         ),
         needs=("binutils: source", "gcc: source", headers.SYSROOT),

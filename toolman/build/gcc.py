@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from toolman.build import binutils, flags, hostlibs, lto
+from toolman.build import answers, binutils, flags, hostlibs, lto
 from toolman.build import headers as linux
 from toolman.build.step import Command, Step
 
@@ -20,11 +20,17 @@ if TYPE_CHECKING:
     from toolman.build.blueprint import Blueprint
     from toolman.build.layout import Layout
 
+PARTS = "gcc: parts"
 COMPILED = "gcc: compilers"
 LIBGCC = "gcc: libgcc.a"
 SHARED_LIBGCC = "gcc: libgcc"
 LIBRARIES = "gcc: libraries"
 INSTALLED = "gcc: installation"
+# What the compilers are linked with, or made by.
+_PARTS = (
+    *("build-libiberty", "build-libcpp", "build-fixincludes", "fixincludes", "lto-plugin"),
+    *("libiberty", "libcpp", "libdecnumber", "libbacktrace", "libcody", "zlib"),
+)
 # What the programs of these languages need beside libgcc.
 _LIBRARIES = {
     "c": ("libatomic", "libgomp"),
@@ -46,6 +52,7 @@ _COMPILERS = {"c": 700, "c++": 160, "gccgo": 60, "fortran": 60}
 def steps(plan: Blueprint, layout: Layout, *, headers: str, libc: str) -> Iterator[Step]:
     """`headers` and `libc` name the steps that install the libc's."""
     yield flags.source(plan, layout, "gcc", 14)
+    yield _parts(plan, layout)
     yield _compilers(plan, layout)
     yield _static_libgcc(plan, layout, headers)
     yield _shared_libgcc(plan, layout, libc)
@@ -53,23 +60,38 @@ def steps(plan: Blueprint, layout: Layout, *, headers: str, libc: str) -> Iterat
     yield _install(plan, layout)
 
 
-def _compilers(plan: Blueprint, layout: Layout) -> Step:
+def _parts(plan: Blueprint, layout: Layout) -> Step:
+    """They ask nothing of the target's tools, and so are made while binutils are."""
     where = layout.objects("gcc")
     # libtool makes of `-static` what it can, where the linker would refuse: no shared plugin.
     static = {"LDFLAGS": "-static"}
     host = flags.host_environment(plan, layout.shared, layout.work)
     env = {**host, **static, **_for_target(layout)}
     return Step(
-        name=COMPILED,
+        name=PARTS,
         commands=(
             flags.configure(layout.source("gcc"), where, _options(plan, layout), env),
+            answers.lay(layout, "gcc"),
+            _make(plan, layout, *(f"all-{name}" for name in _PARTS)),
+        ),
+        needs=("gcc: source", hostlibs.LAST),
+        owns=(where,),
+        seconds=60,
+    )
+
+
+def _compilers(plan: Blueprint, layout: Layout) -> Step:
+    return Step(
+        name=COMPILED,
+        commands=(
             lto.pretend_for_gcc(layout),
             _same_checksums(layout),
             # There is a limits.h to come, though the libc's headers may not be here yet.
             _make(plan, layout, "LIMITS_H_TEST=true", _LESS_OPTIMIZED, "all-gcc"),
+            answers.keep(layout, "gcc"),
         ),
-        needs=("gcc: source", binutils.INSTALLED, hostlibs.LAST, linux.INSTALLED),
-        owns=(where,),
+        needs=(PARTS, binutils.INSTALLED, linux.INSTALLED),
+        owns=(layout.objects("gcc") / "gcc",),
         seconds=sum(_COMPILERS[one] for one in plan.languages),
     )
 

@@ -3,6 +3,7 @@
 <cache>/build/shared/<component>-<digest12>/   a source tree, patched; other toolchains use it
 <cache>/build/shared/hostlibs-<digest12>/      gmp, mpfr and mpc, likewise
 <cache>/build/shared/ccache/                   what was compiled for the host
+<cache>/build/shared/answers/<component>-…/    what its configure scripts know of the host
 <cache>/build/<name>-<digest12>/               one toolchain under way
     <component>/                               where it is compiled
     out/                                       what is installed, as DESTDIR sees it
@@ -65,6 +66,11 @@ class Layout:
     @property
     def objects_cache(self) -> Path:
         return self.shared / "ccache"
+
+    def answers(self, component: str) -> Path:
+        """What the configure scripts of a component have found out about the host."""
+        name = f"{component}-{self.sources[component]}-{self.hostlibs_key}"
+        return self.shared / "answers" / name
 
     def source(self, component: str) -> Path:
         """The patched source tree of a component."""
