@@ -264,6 +264,7 @@ def test_the_recipe_that_fits(words: list[str], recipe: str, gcc: str, upstream:
         (["arm64-musl", "--recipe", "gcc-14-mulls"], "did you mean gcc-14-musl"),
         (["arm64-musl", "--recipe", "./none.toml"], "No such file"),
         (["arm64-gnu", "--recipe", "gcc-14-musl"], "the recipe gcc-14-musl has no arm64-gnu"),
+        (["arm64-musl", "--gcc", "15", "--recipe", "gcc-14-musl"], "has GCC 14.2.0, not 15"),
         (["arm64-musl", "--gcc", "13"], "no recipe for musl with GCC 13"),
         (["arm64-gnu", "--malloc", "mimalloc"], "only musl's allocator can be chosen"),
         (["arm64-musl", "--malloc", "jemalloc"], "mimalloc"),

@@ -63,6 +63,16 @@ def test_another_archive_of_the_same_gcc_is_newer_and_an_older_gcc_is_not(
     assert check(author) == []
 
 
+def test_a_project_keeps_to_its_gcc(author: User, corp: Repository) -> None:
+    author.good("install", "arm64-musl")
+    corp.add("arm64-musl", version="15.1.0")
+    author.pin('targets = ["arm64-musl"]\n[target.arm64-musl]\ngcc = "14"\n')
+    assert check(author) == []
+    author.pin('targets = ["arm64-musl"]\n[target.arm64-musl]\ngcc = "15"\n')
+    (found,) = check(author)
+    assert found["available"]["gcc"] == "15.1.0"
+
+
 def test_an_index_out_of_reach_is_an_error_and_no_news(author: User, server: Server) -> None:
     author.good("install", "arm64-musl")
     server.stop()
@@ -132,6 +142,14 @@ def test_a_newer_default_recipe_is_news_and_an_older_one_is_not(alone: User) -> 
     alone.good("uninstall", "--all")
     built(alone, "mine-0123456789ab", "16.1.0")
     assert check(alone) == []
+
+
+def test_a_project_keeps_to_its_recipe(alone: User) -> None:
+    built(alone, "gcc-13-musl", "13.1.0")
+    text = 'targets = ["arm64-musl"]\n[target.arm64-musl]\nrecipe = "gcc-15-musl"\n'
+    alone.pin(text)
+    (found,) = check(alone)
+    assert found["available"]["gcc"] == recipe.load_recipe("gcc-15-musl").components["gcc"]
 
 
 def test_changed_pins_are_news(alone: User) -> None:

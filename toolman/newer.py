@@ -45,23 +45,24 @@ class Newer:
         """Nothing: what came meanwhile is newer still."""
 
 
-def newer(old: Toolchain, ctx: Context) -> Newer | None:
+def newer(old: Toolchain, ctx: Context, wish: Request | None = None) -> Newer | None:
     """What its origin has now in place of `old`; None if that is nothing newer.
 
-    An index is asked as `install` does; ask it before by `index.refresh`.
+    Of a `wish` its GCC and its recipe are kept to: what a project's pin says of that target. An
+    index is asked as `install` does; ask it before by `index.refresh`.
 
     Raises:
         NetworkError, IntegrityError: as the origins raise.
     """
     look = _LOOK.get(old.about.origin)
-    return look(old, ctx) if look else None
+    return look(old, _request(old, wish), ctx) if look else None
 
 
-def _prebuilt(old: Toolchain, ctx: Context) -> Newer | None:
+def _prebuilt(old: Toolchain, request: Request, ctx: Context) -> Newer | None:
     if old.about.publisher:  # its newer ones come with a newer toolman
         return None
     try:
-        plan = prebuilt.plan(_request(old), ctx)
+        plan = prebuilt.plan(request, ctx)
     except AbsentError:
         return None
     assert isinstance(plan, prebuilt.Plan)  # no publisher was asked for
@@ -73,8 +74,7 @@ def _prebuilt(old: Toolchain, ctx: Context) -> Newer | None:
     return Newer(old=old, planned=plan, gcc=gcc, digest=digest, changes=(said,))
 
 
-def _distro(old: Toolchain, ctx: Context) -> Newer | None:
-    request = _request(old)
+def _distro(old: Toolchain, request: Request, ctx: Context) -> Newer | None:
     if distro.offers(request, ctx):
         return None
     plan = locking.fresh(distro.plan(request, ctx), ctx)
@@ -85,8 +85,7 @@ def _distro(old: Toolchain, ctx: Context) -> Newer | None:
     return Newer(old=old, planned=plan, gcc=gcc, digest=plan.digest, changes=tuple(changes))
 
 
-def _source(old: Toolchain, ctx: Context) -> Newer | None:
-    request = _request(old)
+def _source(old: Toolchain, request: Request, ctx: Context) -> Newer | None:
     if source.offers(request, ctx) is None:
         plan = source.plan(request, ctx)
         gcc = plan.recipe.components["gcc"]
@@ -106,17 +105,18 @@ def _source(old: Toolchain, ctx: Context) -> Newer | None:
     return Newer(old=old, planned=plan, gcc=gcc, digest=None, changes=tuple(changes))
 
 
-def _request(old: Toolchain) -> Request:
+def _request(old: Toolchain, wish: Request | None) -> Request:
     about = old.about
     malloc = about.malloc if about.malloc != MALLOCS[0] else None
-    return Request(target=about.target, languages=about.languages, malloc=malloc)
+    found = Request(target=about.target, languages=about.languages, malloc=malloc)
+    return replace(found, gcc=wish.gcc, recipe=wish.recipe) if wish else found
 
 
 def _version(text: str) -> list[int]:
     return [int(part) for part in text.split(".") if part.isdigit()]
 
 
-_LOOK: dict[str, Callable[[Toolchain, Context], Newer | None]] = {
+_LOOK: dict[str, Callable[[Toolchain, Request, Context], Newer | None]] = {
     prebuilt.NAME: _prebuilt,
     distro.NAME: _distro,
     source.NAME: _source,

@@ -22,7 +22,8 @@ EXAMPLES = """\
   toolman update                  all that are in use
   toolman update arm64-musl
   toolman update --check          only tell; exit code 100 if there is something newer
-What was there stays in the store. A toolman.lock is not changed: toolman lock --bump does that.
+What was there stays in the store. What a toolman.toml says of a target's gcc and recipe is kept to.
+A toolman.lock is not changed: toolman lock --bump does that.
 """
 FOUND = 100  # as rustup's
 
@@ -78,7 +79,10 @@ def _look(installed: list[Toolchain], ctx: Context) -> list[Newer]:
     if any(one.about.origin == "prebuilt" for one in installed):
         for one in index.indexes(ctx):
             index.refresh(one, ctx)
-    return [found for one in installed if (found := newer.newer(one, ctx))]
+    pin = project.find_pin(ctx.directory)
+    wishes = {one.target.name: one.request for one in pin.wants} if pin else {}
+    looked = [newer.newer(one, ctx, wishes.get(one.name)) for one in installed]
+    return [one for one in looked if one]
 
 
 def _show(

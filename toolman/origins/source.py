@@ -92,6 +92,9 @@ def offers(request: Request, ctx: Context) -> str | None:
         return f"it has no recipe for {request.target.libc} with GCC {request.gcc}"
     if target not in found.targets:
         return f"the recipe {found.name} has no {target}"
+    version = found.components["gcc"]
+    if not _fits(version, request.gcc):
+        return f"the recipe {found.name} has GCC {version}, not {request.gcc}"
     if request.malloc and target.libc != "musl":
         return "only musl's allocator can be chosen"
     musl_go = target.libc == "musl" and target.platform.name not in _GCCGO_ON_MUSL
