@@ -92,6 +92,30 @@ EVERY = {
     "arm64-gnu": "c++,gccgo,fortran",
 }
 
+NON_CALL = ("-O2", "-pthread", "-fnon-call-exceptions", "-fasynchronous-unwind-tables")
+# Eight threads whose first exceptions meet in the unwinder; then one out of a signal handler.
+THROWN = """
+#include <atomic>
+#include <csignal>
+#include <iostream>
+#include <thread>
+#include <vector>
+int main() {
+    std::atomic<int> caught(0), ready(0);
+    std::vector<std::thread> threads;
+    for (int n = 0; n < 8; n++)
+        threads.emplace_back([&] {
+            for (ready++; ready < 8;) {}
+            for (int i = 0; i < 500; i++)
+                try { throw i; } catch (int) { caught++; }
+        });
+    for (auto &one : threads) one.join();
+    std::cout << caught << std::flush;
+    std::signal(SIGSEGV, [](int) { throw 7; });
+    try { *(volatile int *)8 = 1; } catch (int n) { std::cout << " " << n << std::endl; }
+}
+"""
+
 
 def procedure() -> str:
     """Changes with all that a built tree depends on."""
@@ -149,6 +173,15 @@ def test_programs_of_every_linkage_run(user: User, flags: tuple[str, ...], linka
 def test_cxx_with_exceptions_and_threads_runs(user: User, flags: tuple[str, ...]) -> None:
     program = user.compile(FIRST, "-pthread", *flags, source=CXX, tool="g++")
     assert user.run(FIRST, program) == "42 caught\n"
+
+
+@pytest.mark.parametrize("flags", [("-static",), (), ("-static-pie",)])
+def test_exceptions_meet_in_threads_and_pass_signal_handlers(
+    user: User, flags: tuple[str, ...]
+) -> None:
+    program = user.compile(FIRST, *NON_CALL, *flags, source=THROWN, tool="g++")
+    for _ in range(10):
+        assert user.run(FIRST, program) == "4000 7\n"
 
 
 def test_a_shared_library_of_ones_own_works(user: User) -> None:
@@ -272,6 +305,9 @@ def test_every_target_runs_what_it_compiles(user_of: Callable[..., User], target
         assert user.run(target, user.compile(target, "-pthread", *flags)) == "hello 100\n"
         program = user.compile(target, "-pthread", *flags, source=CXX, tool="g++")
         assert user.run(target, program) == "42 caught\n"
+        if not target.startswith("armv"):  # 32-bit ARM's tables cannot say it of a handler
+            program = user.compile(target, *NON_CALL, *flags, source=THROWN, tool="g++")
+            assert user.run(target, program) == "4000 7\n"
     for flags in (("-static",), ()):
         if "gccgo" in languages:
             program = user.compile(target, *flags, source=GO, tool="gccgo")

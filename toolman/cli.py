@@ -146,11 +146,12 @@ def _run(words: list[str]) -> int:
         environ=os.environ,
         reporter=_reporter(args),
     )
-    if name not in _NO_SWEEP:
-        from toolman import publish
+    with ctx.store.telling_what_is_full():
+        if name not in _NO_SWEEP:
+            from toolman import publish
 
-        publish.recover(ctx.store)
-    code: int = args.module.run(args, ctx)
+            publish.recover(ctx.store)
+        code: int = args.module.run(args, ctx)
     print(end="", flush=True)
     return code
 

@@ -31,6 +31,7 @@ from toolman.locks import unwinding as unwinding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from toolman.paths import Paths
     from toolman.toolchain import Toolchain
@@ -122,20 +123,23 @@ class Store:
         finally:
             remove_tree(grave)
 
+    def lock(self, name: str, waiting: Callable[[], None]) -> AbstractContextManager[None]:
+        """Be the only one who makes or removes `name`; see `locked`."""
+        return locked(self.paths.locks, name, waiting)
+
     @contextmanager
-    def lock(self, name: str, waiting: Callable[[], None]) -> Iterator[None]:
-        """Be the only one who makes or removes `name`; see `locked`.
+    def telling_what_is_full(self) -> Iterator[None]:
+        """Name the disk if one has become full.
 
         Raises:
-            ToolmanError: a disk is full.
+            ToolmanError: one has.
         """
-        with locked(self.paths.locks, name, waiting):
-            try:
-                yield
-            except OSError as error:
-                if error.errno not in _FULL:
-                    raise
-                raise self._full() from error
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            raise self._full(error.filename) from error
 
     def staged(self) -> list[Path]:
         """What is under way, or was when a command was killed."""
@@ -154,10 +158,11 @@ class Store:
                 with suppress(OSError):
                     path.unlink()
 
-    def _full(self) -> ToolmanError:
+    def _full(self, file: str | None) -> ToolmanError:
         # Compilers write temporary files too.
         temporary = Path(os.environ.get("TMPDIR", "/tmp"))
-        directory = min((self.paths.data, self.paths.cache, temporary), key=_room)
+        named = [Path(file).parent] if file else []
+        directory = min((self.paths.data, self.paths.cache, temporary, *named), key=_room)
         return ToolmanError(f"the disk of {directory} is full", hint=_ELSEWHERE)
 
 
