@@ -14,6 +14,7 @@ import archive
 import pytest
 import shapes
 from elf_files import HELLO
+from published import Repository
 from test_prebuilt import User
 
 from toolman import catalogue, elf, target
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from archive import Server
     from conftest import Runner
-    from published import Repository
 
     from toolman.run import Finished
 
@@ -316,6 +316,13 @@ def test_an_index_out_of_reach_is_told(user: User, corp: Repository, tmp_path: P
     done = user.good("install", "arm64-musl", "--dry-run", "--publisher", "someone")
     assert "; taking what someone offers" in done.err
     assert "Someone 1" in done.out
+    (tmp_path / "other").mkdir()
+    other = Repository(tmp_path / "other")
+    other.add("arm64-musl")
+    root.write_bytes(other.root)
+    user.good("index", "add", "other", other.directory, "--root", root)
+    done = user.good("install", "arm64-musl", "--dry-run")
+    assert "; taking what index other has" in done.err
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,8 @@ def plan(request: Request, ctx: Context) -> Plan | foreign.Plan:
             continue
         found = best(known, request, ctx.host)
         if found:
+            if unreachable:
+                ctx.reporter.step(f"warning: {unreachable}; taking what index {one.name} has")
             return Plan(request=request, indexes=(one,), archive=found, cache=ctx.paths.cache)
     if request.publisher is not None:
         if unreachable:
