@@ -31,7 +31,7 @@ LAYERS = (
     ("repository",),
     ("mirror", "exported"),
     ("push",),
-    ("choose", "context", "build"),
+    ("choose", "context", "build", "cgo", "drawing"),
     ("environment",),
     ("publish",),
     ("origins",),

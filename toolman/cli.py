@@ -49,6 +49,7 @@ COMMANDS = (
     "import",
     "gc",
     "cache",
+    "explain",
     "doctor",
     "completions",
 )
