@@ -31,7 +31,7 @@ LAYERS = (
     ("repository",),
     ("mirror", "exported"),
     ("push",),
-    ("choose", "context", "build", "cgo", "drawing"),
+    ("choose", "context", "build", "cgo", "drawing", "failures"),
     ("environment",),
     ("publish",),
     ("origins",),

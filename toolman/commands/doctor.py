@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Literal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from toolman import environment, publish, qemu
-from toolman.commands import output
-from toolman.errors import ToolmanError
+from toolman import environment, failures, publish, qemu
+from toolman.commands import doctor_go, output
+from toolman.commands.output import Finding
+from toolman.errors import InputError, ToolmanError
 from toolman.origins import apt
 from toolman.run import check, which
 from toolman.shell import Set
@@ -22,35 +25,29 @@ if TYPE_CHECKING:
 
 SUMMARY = "look for what keeps toolchains from working, and say how to cure it"
 EXAMPLES = """\
-  toolman doctor
-  toolman doctor --json
-Exit code 1 if something is broken. Nothing is changed, nothing fetched.
+  toolman doctor                    this machine; in a Go project, its environment too
+  toolman doctor build.log          what a failed build has said, and what to do
+  go build 2>&1 | toolman doctor -
+Exit code 1 if something is broken, or known. Nothing is changed, nothing fetched.
 """
-
-State = Literal["ok", "note", "broken"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One thing looked at; `cure` is what to type or change."""
-
-    about: str
-    state: State
-    text: str
-    cure: str | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "logs", nargs="*", metavar="LOG", help="what a failed build has printed; - is the input"
+    )
     output.add_json(parser)
 
 
 def execute(ctx: Context) -> list[Finding]:
     """All findings."""
     looks = (_host, _directories, _toolchains, _published, _programs, _environment)
-    return [finding for look in looks for finding in look(ctx)]
+    return [finding for look in (*looks, doctor_go.look) for finding in look(ctx)]
 
 
 def run(args: argparse.Namespace, ctx: Context) -> int:
+    if args.logs:
+        return _read(args)
     found = execute(ctx)
     broken = any(one.state == "broken" for one in found)
     if args.json:
@@ -61,6 +58,31 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
         if one.cure:
             print(f"        cure: {one.cure}")
     return int(broken)
+
+
+def _read(args: argparse.Namespace) -> int:
+    """Say what is known of the messages in logs; 1 if anything is."""
+    found = [(name, one) for name in args.logs for one in failures.recognise(_lines(name))]
+    if args.json:
+        output.print_json({"failures": [{"log": name, **asdict(one)} for name, one in found]})
+    for name, one in [] if args.json else found:
+        print(f"{name}:{one.line}: {one.said}")
+        print(f"        {one.about}: {one.text}")
+        print(f"        cure: {one.cure}")
+    if not found and not args.json:
+        print(
+            "nothing in it is known; doctor without a log looks at this machine and this directory"
+        )
+    return int(bool(found))
+
+
+def _lines(name: str) -> list[str]:
+    if name == "-":
+        return sys.stdin.read().splitlines()
+    try:
+        return Path(name).read_text("utf-8", "replace").splitlines()
+    except OSError as error:
+        raise InputError(f"cannot read {name}: {error.strerror}") from error
 
 
 def _host(ctx: Context) -> Iterator[Finding]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from toolman.errors import InputError
 
@@ -17,6 +18,18 @@ if TYPE_CHECKING:
     from toolman.toolchain import Toolchain
 
 SCHEMA = 1
+
+State = Literal["ok", "note", "broken"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that `doctor` looked at; `cure` is what to type or change."""
+
+    about: str
+    state: State
+    text: str
+    cure: str | None = None
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
