@@ -191,3 +191,19 @@ def test_exec_runs_a_command_in_the_environment(toolman: Runner, home: Path) -> 
     env = {"TOOLMAN_HOME": str(home)}
     done = toolman("exec", "linux/arm64", "--", "sh", "-c", "echo $GOARCH; exit 7", env=env)
     assert (done.code, done.out) == (7, "arm64\n")
+
+
+def test_goenv_makes_static_programs_without_a_shell(
+    toolman: Runner, home: Path, tmp_path: Path
+) -> None:
+    settings = {"TOOLMAN_HOME": str(home)}
+    file = toolman("env", "--file", "--format", "goenv", "linux/arm64", env=settings).out.strip()
+    assert (
+        Path(file).read_text()
+        == toolman("env", "--format", "goenv", "linux/arm64", env=settings).out
+    )
+    env = {**os.environ, "GOENV": file, "GOCACHE": str(tmp_path / "cache")}
+    argv = [tools.go("1.27"), "build", "-o", f"{tmp_path}/out/", "./own", "./std"]
+    subprocess.run(argv, cwd=Path(__file__).parent / "programs", env=env, check=True)
+    for name in ("own", "std"):
+        assert elf.inspect(tmp_path / "out" / name).linkage == "static"

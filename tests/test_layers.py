@@ -18,7 +18,7 @@ LAYERS = (
     ("registry", "again"),
     ("fetch", "artifact"),
     ("remote",),
-    ("request", "recipe", "elf", "host", "archive", "upload"),
+    ("request", "recipe", "elf", "cpu", "host", "archive", "upload"),
     ("paths", "toolchain", "kernel", "compressed", "rooted", "project"),
     ("sbom", "manifest"),
     ("provenance",),

@@ -305,7 +305,7 @@ def test_failure_stops_the_caller(caller: Caller) -> None:
 
 
 def test_failure_prints_nothing_into_a_file() -> None:
-    assert [shell.failure(word) for word in shell.FORMATS] == [""] * 4
+    assert [shell.failure(word) for word in shell.FORMATS] == [""] * 5
 
 
 def test_newline_at_the_end_is_refused_for_posix_shells() -> None:

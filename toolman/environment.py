@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolman import choose
+from toolman import choose, cpu
 from toolman.errors import InputError
 from toolman.shell import Prepend, Set, Statement
 from toolman.toolchain import Description, Toolchain
@@ -55,6 +55,9 @@ _GENERIC = (
     "GOOS",
     "GOARCH",
     "GOARM",
+    "GOARM64",
+    "GOAMD64",
+    "GORISCV64",
     "CGO_ENABLED",
     "CGO_CFLAGS",
     "CGO_CXXFLAGS",
@@ -80,18 +83,24 @@ def default_static(chosen: Toolchain) -> bool:
 
 
 def statements(
-    chosen: Toolchain, paths: Paths, *, static: bool | None = None, march: str | None = None
+    chosen: Toolchain,
+    paths: Paths,
+    *,
+    static: bool | None = None,
+    march: str | None = None,
+    tune: str | None = None,
 ) -> list[Statement]:
     """The environment of `chosen`, for `toolman.shell` to print.
 
-    `static` overrides the libc's habit, `march` the platform's architecture flag.
+    `static` overrides the libc's habit, `march` the platform's architecture flag, for Go as well;
+    `tune` is a processor of GCC's `-mtune`.
     """
     is_static = default_static(chosen) if static is None else static
     return [
         Prepend(name="PATH", text=str(paths.shims), separator=":"),
         Set(name="TOOLMAN_ENV", value=chosen.name),
         *_compilers(chosen, paths),
-        *_go(chosen, is_static, march),
+        *_go(chosen, is_static, march, tune),
         *_others(chosen, paths),
     ]
 
@@ -105,7 +114,8 @@ def possible(name: str, where: Store, paths: Paths) -> list[Statement]:
         except InputError:
             return [Prepend(name="PATH", text=str(paths.shims), separator=":")]
         chosen = _imagined(name, target)
-    every = statements(replace(chosen, about=_with_all_tools(chosen)), paths, static=True)
+    imagined = replace(chosen, about=_with_all_tools(chosen))
+    every = statements(imagined, paths, static=True, march=chosen.target.platform.march)
     return [*every]
 
 
@@ -179,11 +189,15 @@ def _compilers(chosen: Toolchain, paths: Paths) -> Iterator[Statement]:
     yield Set(name="PKG_CONFIG", value=command(chosen, paths, "pkg-config"))
 
 
-def _go(chosen: Toolchain, static: bool, march: str | None) -> Iterator[Statement]:
+def _go(
+    chosen: Toolchain, static: bool, march: str | None, tune: str | None
+) -> Iterator[Statement]:
     platform = chosen.target.platform
-    flags = f"-O2 -g {platform.flag}={march or platform.march} -fPIC"
+    tuned = f" -mtune={tune}" if tune else ""
+    flags = f"-O2 -g {platform.flag}={march or platform.march}{tuned} -fPIC"
     yield Set(name="GOOS", value="linux")
-    for name, value in platform.go.items():
+    # Of the default march Go is not told: what it has beyond the base, Go's own code looks for.
+    for name, value in {**platform.go, **(cpu.go_level(march, platform) if march else {})}.items():
         yield Set(name=name, value=value)
     yield Set(name="CGO_ENABLED", value="1")
     yield Set(name="CGO_CFLAGS", value=flags)

@@ -5,6 +5,7 @@
     shims/go                      sh: merges the user's flags with the environment's
     env/<name>.{sh,fish,ps1}      what `toolman env` prints, to be sourced
     env/<name>.cmake              a CMake toolchain file
+    env/<name>.goenv              Go's variables, for GOENV
     env/words/linux/arm64.sh      the .sh that this word means; the launcher prints it
 
 Everything is derived: `publish` writes what should be there and deletes what should not, each
@@ -32,7 +33,14 @@ if TYPE_CHECKING:
     from toolman.store import Store
     from toolman.toolchain import Toolchain
 
-EXTENSIONS = {"sh": "sh", "bash": "sh", "zsh": "sh", "fish": "fish", "pwsh": "ps1"}
+EXTENSIONS = {
+    "sh": "sh",
+    "bash": "sh",
+    "zsh": "sh",
+    "fish": "fish",
+    "pwsh": "ps1",
+    "goenv": "goenv",
+}
 _DATA = Path(__file__).parent / "data"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from toolman import choose, environment, publish, shell, store
+from toolman import choose, cpu, environment, publish, shell, store
 from toolman.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from toolman.context import Context
+    from toolman.target import Platform
     from toolman.toolchain import Toolchain
 
 SUMMARY = "print the variables that make a shell, go, cargo and cmake use a toolchain"
@@ -27,7 +28,9 @@ EXAMPLES = """\
   . "$(toolman env --file linux/arm64)"      a file that stays where it is
   eval $(toolman env --unset)                take everything back
   toolman env --format github linux/arm64    in a GitHub workflow: sets $GITHUB_ENV, $GITHUB_PATH
-  toolman env --march armv8-a linux/arm64    for a Raspberry Pi 3 or 4, which has no crypto unit
+  GOENV=$(toolman env --file --format goenv linux/arm64) go build
+  toolman env --cpu raspberrypi4 linux/arm64   for one kind of processor, C and Go
+  toolman env --march armv8.1-a linux/arm64    the same by GCC's word
 """
 
 
@@ -41,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     link.add_argument(
         "--dynamic", dest="static", action="store_false", help="link dynamically (gnu's default)"
     )
-    parser.add_argument("--march", metavar="CPU", help="instead of the target's default")
+    processor = parser.add_mutually_exclusive_group()
+    processor.add_argument("--march", metavar="ARCH", help="as GCC's -march; Go's level follows")
+    processor.add_argument("--cpu", metavar="CPU", help="a processor: raspberrypi4, graviton3, …")
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
         "-s", "--shell", default="sh", metavar="SHELL", help="sh, bash, zsh, fish, pwsh"
@@ -67,7 +72,9 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
         return 0
     if args.static and chosen.target.libc == "gnu":
         ctx.reporter.step(f"note: {environment.STATIC_GLIBC}")
-    said = environment.statements(chosen, ctx.paths, static=args.static, march=args.march)
+    said = environment.statements(
+        chosen, ctx.paths, static=args.static, **_processor(args, chosen.target.platform)
+    )
     if args.format:
         _print_format(args.format, said, ctx)
         return 0
@@ -90,12 +97,20 @@ def failure(words: Sequence[str]) -> str:
     return shell.failure("sh")
 
 
+def _processor(args: argparse.Namespace, platform: Platform) -> dict[str, str]:
+    if args.cpu:
+        found = cpu.find(args.cpu, platform)
+        return {"march": found.march, "tune": found.tune}
+    return {"march": args.march} if args.march else {}
+
+
 def _file(args: argparse.Namespace, chosen: Toolchain, ctx: Context) -> Path:
-    if args.static is not None or args.march or args.format:
+    dialect = args.format or shell.dialect(args.shell)
+    extension = publish.EXTENSIONS.get(dialect)
+    if args.static is not None or args.march or args.cpu or extension is None:
         raise InputError(
             "the file holds the defaults; print what differs", hint="leave --file away"
         )
-    extension = publish.EXTENSIONS[shell.dialect(args.shell)]
     return ctx.paths.env / f"{chosen.name}.{extension}"
 
 

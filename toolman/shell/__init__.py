@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 SHELLS = ("sh", "bash", "zsh", "fish", "pwsh")
-FORMATS = ("github", "json", "dotenv", "make")
+FORMATS = ("github", "json", "dotenv", "make", "goenv")
 
 _ALIASES = {"dash": "sh", "ash": "sh", "ksh": "sh", "powershell": "pwsh"}
 _SYNTAX = {
@@ -52,6 +52,7 @@ _FORMATS: Mapping[str, Format] = {
     "json": formats.json,
     "dotenv": formats.dotenv,
     "make": formats.make,
+    "goenv": formats.goenv,
 }
 
 

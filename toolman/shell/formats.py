@@ -12,6 +12,9 @@ from toolman.shell.syntax import Prepend, Set, Statement, joined
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+# go help environment; PATH and what is toolman's own cannot stand there.
+_GO = re.compile(r"GO[A-Z0-9]+|CGO_[A-Z]+|CC|CXX|AR|FC|PKG_CONFIG")
+
 
 def github(statements: Sequence[Statement], environ: Mapping[str, str]) -> str:
     """For the file GITHUB_ENV; what goes in front of PATH is for `github_path`.
@@ -65,6 +68,23 @@ def make(statements: Sequence[Statement], environ: Mapping[str, str]) -> str:
         InputError: a value holds a newline.
     """
     return joined([_make_line(statement) for statement in statements])
+
+
+def goenv(statements: Sequence[Statement], environ: Mapping[str, str]) -> str:
+    """For a file that GOENV names: what cmd/go takes from there, and no more.
+
+    It keeps to the environment's own flags: those in the user's variables go before them anyway.
+
+    Raises:
+        InputError: a value holds a newline.
+    """
+    lines = []
+    for statement in statements:
+        if _GO.fullmatch(statement.name):
+            value = statement.value if isinstance(statement, Set) else statement.text
+            _refuse_newline(statement.name, value, "goenv")
+            lines.append(f"{statement.name}={value}")
+    return joined(lines)
 
 
 def _is_path(statement: Statement) -> bool:
