@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from toolman.store import Store
     from toolman.target import Target
 
+OPTIONS = "TOOLMAN_ENV_OPTIONS"
 GO_TAGS = "netgo,osusergo"
 GO_LINK = "-linkmode=external"
 STATIC_GLIBC = (
@@ -99,10 +100,26 @@ def statements(
     return [
         Prepend(name="PATH", text=str(paths.shims), separator=":"),
         Set(name="TOOLMAN_ENV", value=chosen.name),
+        Set(name=OPTIONS, value=options(chosen, static=static, march=march, tune=tune)),
         *_compilers(chosen, paths),
         *_go(chosen, is_static, march, tune),
         *_others(chosen, paths),
     ]
+
+
+def options(
+    chosen: Toolchain,
+    *,
+    static: bool | None = None,
+    march: str | None = None,
+    tune: str | None = None,
+) -> str:
+    """What an environment has beyond the default of its toolchain; empty for that."""
+    said = [f"march={march}"] if march else []
+    said += [f"tune={tune}"] if tune else []
+    if static not in (None, default_static(chosen)):
+        said.insert(0, "static" if static else "dynamic")
+    return ",".join(said)
 
 
 def possible(name: str, where: Store, paths: Paths) -> list[Statement]:

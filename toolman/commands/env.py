@@ -72,13 +72,14 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
         return 0
     if args.static and chosen.target.libc == "gnu":
         ctx.reporter.step(f"note: {environment.STATIC_GLIBC}")
-    said = environment.statements(
-        chosen, ctx.paths, static=args.static, **_processor(args, chosen.target.platform)
-    )
+    processor = _processor(args, chosen.target.platform)
+    said = environment.statements(chosen, ctx.paths, static=args.static, **processor)
     if args.format:
         _print_format(args.format, said, ctx)
         return 0
-    if ctx.environ.get("TOOLMAN_ENV", chosen.name) != chosen.name:
+    same = (chosen.name, environment.options(chosen, static=args.static, **processor))
+    active = ctx.environ.get("TOOLMAN_ENV")
+    if active and (active, ctx.environ.get(environment.OPTIONS, "")) != same:
         print(shell.deactivate(dialect, _previous(ctx)), end="")
     print(shell.activate(dialect, said, save=environment.saved_names()), end="")
     return 0

@@ -31,7 +31,8 @@ if [ "${1-}" = env ] && [ $# = 2 ]; then
     *) _answer=$_root/env/words/$2.sh ;;
     esac
     # Another environment than this has to be taken back first.
-    if [ -r "$_answer" ] && [ ! -e "$_root/overrides.json" ] && ! pinned &&
+    if [ -r "$_answer" ] && [ -z "${TOOLMAN_ENV_OPTIONS-}" ] &&
+        [ ! -e "$_root/overrides.json" ] && ! pinned &&
         { [ -z "${TOOLMAN_ENV-}" ] || [ "$_answer" -ef "$_root/env/$TOOLMAN_ENV.sh" ]; }; then
         exec cat "$_answer"
     fi

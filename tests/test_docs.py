@@ -1,0 +1,60 @@
+"""docs/go.md: what it shows is what happens."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tools
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[1]
+PROGRAMS = ROOT / "tests/programs"
+_END = "-- end of output --"
+
+
+def sessions(text: str) -> Iterator[tuple[str, str]]:
+    """Each command, and the output that stands below it."""
+    for block in re.findall(r"^```console\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        for one in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = one.partition("\n")
+            yield command, output
+
+
+def fits(output: str, shown: str) -> bool:
+    """Whether it is as shown, where `…` is anything."""
+    pattern = ".*".join(map(re.escape, shown.rstrip().split("…")))
+    return re.fullmatch(pattern, output.rstrip(), re.DOTALL) is not None
+
+
+def test_what_is_shown_of_go_is_what_happens(home: Path, command: Path, tmp_path: Path) -> None:
+    """One shell runs it all, as a reader would."""
+    shown = [*sessions((ROOT / "docs/go.md").read_text("utf-8"))]
+    assert len(shown) > 20
+    script = [f"cp -R {PROGRAMS}/. {tmp_path}/work && cd {tmp_path}/work && export PATH"]
+    script += [f"{{ {words}; }} 2>&1; echo '{_END}'" for words, _ in shown]
+    env = {
+        **os.environ,
+        "PATH": f"{command}:{tools.go('1.27').parent}:{os.environ['PATH']}",
+        "TOOLMAN_HOME": str(home),
+        "GOCACHE": str(tmp_path / "cache"),
+        "GOENV": "off",
+        "GOTOOLCHAIN": "local",
+    }
+    (tmp_path / "work").mkdir()
+    done = subprocess.run(
+        ["bash"], input="\n".join(script), env=env, capture_output=True, text=True
+    )
+    outputs = done.stdout.split(f"{_END}\n")
+    assert len(outputs) == len(shown) + 1, done.stderr
+    wrong = [
+        f"$ {words}\n{output}-- but shown is --\n{expected}"
+        for (words, expected), output in zip(shown, outputs, strict=False)
+        if not fits(output, expected)
+    ]
+    assert not wrong, "\n".join(wrong)
