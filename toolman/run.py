@@ -207,7 +207,14 @@ def check(
             last lines.
         OSError: it found the disk full.
     """
-    done = run(argv, env=env, cwd=cwd)
+    return succeeded(step, argv, run(argv, env=env, cwd=cwd))
+
+
+def succeeded(step: str, argv: Sequence[str | Path], done: Finished) -> str:
+    """The standard output of `argv`, which has ended as `done`.
+
+    Raises: as `check`.
+    """
     if done.code == 0:
         return done.out
     check_disk(done)

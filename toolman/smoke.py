@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from toolman import elf, run
+from toolman import run
 from toolman.errors import BuildError
 
 if TYPE_CHECKING:
@@ -24,22 +25,29 @@ _SOURCES = {"c": ("gcc", "c", _C), "c++": ("g++", "cc", _CXX), "gccgo": ("gccgo"
 
 
 def test(made: Toolchain, work: Path) -> None:
-    """Compile and link a program of each language, and look at what came out.
+    """Compile and link a program of each language, all at once, and look at what came out.
 
     Raises:
         BuildError: it failed, or the program is for another machine.
     """
-    for language in made.about.languages:
-        if language in _SOURCES:
-            _compile(made, work, language)
+    languages = [one for one in made.about.languages if one in _SOURCES]
+    programs = {one: work / f"smoke-{one}" for one in languages}
+    argvs = {one: _prepare(made, one, program) for one, program in programs.items()}
+    with ExitStack() as stack:
+        running = {one: stack.enter_context(run.start(argv)) for one, argv in argvs.items()}
+        from toolman import elf  # 40 ms: the compilers are at work meanwhile
+
+        for one, program in programs.items():
+            run.succeeded(f"a first {one} program", argvs[one], running[one].finish())
+            machine = elf.machine_of(program)
+            if made.target.platform not in machine.platforms:
+                raise BuildError(f"{made.name} makes programs for {machine}")
 
 
-def _compile(made: Toolchain, work: Path, language: str) -> None:
+def _prepare(made: Toolchain, language: str, program: Path) -> list[str | Path]:
+    """The command that makes `program`, and what it compiles."""
     tool, extension, text = _SOURCES[language]
-    source, program = work / f"smoke.{extension}", work / "smoke"
+    source = program.with_name(f"smoke.{extension}")
     source.write_text(text, "utf-8")
     static = ["-static"] if made.target.libc == "musl" else []
-    run.check(f"a first {language} program", [made.tool(tool), *static, source, "-o", program])
-    machine = elf.machine_of(program)
-    if made.target.platform not in machine.platforms:
-        raise BuildError(f"{made.name} makes programs for {machine}")
+    return [made.tool(tool), *static, source, "-o", program]
