@@ -29,6 +29,8 @@ EXAMPLES = """\
 off: with CGO_ENABLED=0. on: with cgo. static: as in `toolman env arm64-musl`.
 """
 
+_FLAGS = ("-tags=", "--tags=", "-ldflags=", "--ldflags=")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("packages", nargs="*", help="as go names them; that of this directory")
@@ -40,8 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, ctx: Context) -> int:
     platform, chosen = _target(args.target, ctx)
+    packages = args.packages or ["."]
     found = explain(
-        args.packages or ["."],
+        packages,
         go=_go(ctx),
         directory=ctx.directory,
         environ=_environ(platform, ctx.environ),
@@ -50,7 +53,7 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
     )
     missing = {} if chosen is None else _missing(found, chosen)
     if args.svg:
-        store.write(args.svg, _picture(found, f"cgo in {' '.join(args.packages)}, {platform}"))
+        store.write(args.svg, _picture(found, f"cgo in {' '.join(packages)}, {platform}"))
     if args.json:
         output.print_json(_as_json(found, platform, missing))
     else:
@@ -83,9 +86,6 @@ def _environ(platform: Platform, environ: Mapping[str, str]) -> dict[str, str]:
     kept = {key: value for key, value in environ.items() if not key.startswith(ours)}
     flags = [one for one in environ.get("GOFLAGS", "").split() if not one.startswith(_FLAGS)]
     return {**kept, "GOOS": "linux", **platform.go, "GOFLAGS": " ".join(flags)}
-
-
-_FLAGS = ("-tags=", "--tags=", "-ldflags=", "--ldflags=")
 
 
 def _tags(environ: Mapping[str, str]) -> list[str]:

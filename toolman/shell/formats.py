@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 # go help environment; PATH and what is toolman's own cannot stand there.
-_GO = re.compile(r"GO[A-Z0-9]+|CGO_[A-Z]+|CC|CXX|AR|FC|PKG_CONFIG")
+_GO = re.compile(r"GO[A-Z0-9]+|CGO_[A-Z]+|CC|CXX|AR|FC|GCCGO|PKG_CONFIG")
 
 
 def github(statements: Sequence[Statement], environ: Mapping[str, str]) -> str:
