@@ -300,8 +300,8 @@ def _make(planned: tuple[str, Plan], ctx: Context, work: Path, check: Check = _a
 
 def _made(name: str, chosen: Plan, ctx: Context, tree: Path, check: Check = _any) -> Description:
     """Make the toolchain `chosen` in the new directory `tree`, sealed and ready for the store."""
-    # A tenth of a second to import: kept off the path of what is installed already.
-    from toolman import manifest, sbom, smoke
+    # Slow to import: kept off the path of what is installed already.
+    from toolman import manifest, smoke
 
     store.check_space(chosen.space(ctx))
     tree.mkdir()
@@ -310,6 +310,8 @@ def _made(name: str, chosen: Plan, ctx: Context, tree: Path, check: Check = _any
     checkpoint("before-smoke")
     toolchain.write(tree, about)
     if not (tree / toolchain.SBOM).exists():  # the archive that it came in had none
+        from toolman import sbom
+
         sbom.write(tree, about, chosen.request.recipe)
     # They only read it, and the last one mostly waits for the compiler.
     with syncing.meanwhile(tree), manifest.sealing(tree):

@@ -1,34 +1,31 @@
-"""The members of an archive of ours, made in a directory while the rest is still read.
+"""The members of an archive of ours, made in a directory while the rest is still decompressed.
 
 The tar must be of the very shape that `archive.pack` writes: GNU's, its members in their order,
-each below a directory that was one before. One thread reads it, another one makes what it says:
-a compiler is a few thousand files, and the kernel takes longer to make them than zstd to
-decompress them. Files come out read-only.
+each below a directory that was one before. Another thread decompresses: a compiler is a few
+thousand files, and the kernel takes as long to make them as zstd to decompress them. Files come
+out read-only.
 """
 
 from __future__ import annotations
 
 import os
 import posixpath
-import queue
 import re
-import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from toolman.errors import IntegrityError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-    from types import TracebackType
-
-    Work = list[tuple[Callable[..., None], tuple[Any, ...]]]
 
 _RECORD = 10240  # bytes; a tar ends at a multiple
 _BLOCK = 512
 _BUFFER = 1 << 20  # bytes; a multiple of `_BLOCK`, so that no header is cut in two
-_BUFFERS = 6
+_BUFFERS = 6  # so many are decompressed ahead
 _MAGIC = b"ustar  \0"
 _OCTAL = re.compile(rb"([0-7]{1,11})[ \0]*")
 _LONGEST = 4096  # bytes of a name, as the kernel has it
@@ -58,16 +55,17 @@ def unpack(plain: Plain, into: Path, limits: Limits | None = None) -> None:
         IntegrityError: it is of another shape, or passes its limits.
         OSError: the file system's, as ENOSPC.
     """
-    with _Hand(into) as hand:
-        reader = _Reader(limits, hand)
-        full = True
-        while full:
-            buffer = hand.buffer()
-            filled = _fill(plain, buffer)
-            full = filled == len(buffer)
-            hand.do(buffer, reader.read(buffer[:filled]))
+    buffers = [memoryview(bytearray(_BUFFER)) for _ in range(_BUFFERS)]
+    with closing(_Maker(into)) as maker, ThreadPoolExecutor(1) as pool:
+        reader = _Reader(limits, maker)
+        ahead = deque(pool.submit(_fill, plain, buffer) for buffer in buffers)
+        while blocks := ahead.popleft().result():
+            try:
+                reader.read(blocks)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(into)) from error
+            ahead.append(pool.submit(_fill, plain, blocks))
         reader.end()
-        hand.end()
 
 
 def stays(name: bytes, to: bytes) -> bool:
@@ -83,12 +81,11 @@ def require(good: bool, text: str) -> None:
 
 
 class _Reader:
-    """Tells from the blocks of a tar what is to be made."""
+    """Has made what the blocks of a tar say."""
 
-    def __init__(self, limits: Limits | None, hand: _Hand) -> None:
+    def __init__(self, limits: Limits | None, maker: _Maker) -> None:
         self._limits = limits
-        self._hand = hand
-        self._work: Work = []
+        self._maker = maker
         self._unpacked = self._members = 0
         self._shape = _Shape()
         self._left = 0  # bytes of the content that follow
@@ -96,10 +93,14 @@ class _Reader:
         self._into: bytearray | None = None  # where a long name goes
         self._padding = 0
 
-    def read(self, blocks: memoryview) -> Work:
-        """What the next blocks say."""
+    def read(self, blocks: memoryview) -> None:
+        """Take the next blocks.
+
+        Raises:
+            IntegrityError: they are of another shape, or pass the limits.
+            OSError: the file system's.
+        """
         require(len(blocks) % _BLOCK == 0, "it ends too early")
-        self._work = []
         at = 0
         while at < len(blocks):
             if self._left:
@@ -109,7 +110,6 @@ class _Reader:
             else:
                 self._header(bytes(blocks[at : at + _BLOCK]))
                 at += _BLOCK
-        return self._work
 
     def end(self) -> None:
         """See that it was a whole tree, and that nothing follows but padding.
@@ -155,24 +155,25 @@ class _Reader:
             require(within, "it holds more than it should")
 
     def _member(self, kind: bytes, name: bytes, link: bytes, size: int, program: bool) -> None:
-        hand, work = self._hand, self._work
+        maker = self._maker
         place = self._shape.place(kind, name)
         require(kind == _FILE or not size, f"{_shown(name)} has a content")
         if kind == _FILE:
             self._left = size
-            work.append((hand.begin, (place, program)))
+            maker.begin(place, program)
             if not size:
-                work.append((hand.finish, ()))
+                maker.finish()
         elif kind == _DIRECTORY:
             if place:
-                work.append((hand.directory, (place,)))
+                maker.directory(place)
         elif kind == _SOFT:
             require(stays(place, link), f"{_shown(place)} leads out of it")
-            work.append((hand.link, (place, link)))
+            maker.link(place, link)
         elif kind == _HARD:
             before = self._shape.file(link)
             require(before is not None, f"{_shown(place)} is a link to what is not before it")
-            work.append((hand.same, (place, before)))
+            assert before is not None
+            maker.same(place, before)
         else:
             raise IntegrityError(f"{_shown(name)} is no file, directory or link")
 
@@ -183,9 +184,9 @@ class _Reader:
             if not self._left:
                 self._into = None
             return
-        self._work.append((self._hand.write, (part,)))
+        self._maker.write(part)
         if not self._left:
-            self._work.append((self._hand.finish, ()))
+            self._maker.finish()
 
 
 class _Shape:
@@ -237,56 +238,18 @@ class _Shape:
         return inside
 
 
-class _Hand:
-    """A thread that makes files; what it does lies in buffers, which it gives back."""
+class _Maker:
+    """Makes files below a directory, whatever happens to its path meanwhile."""
 
     def __init__(self, into: Path) -> None:
-        self._name = str(into)
         self._into = os.open(into, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._file = -1
         self._mode = 0
-        self._free: queue.SimpleQueue[memoryview | OSError] = queue.SimpleQueue()
-        self._todo: queue.SimpleQueue[tuple[memoryview, Work] | None] = queue.SimpleQueue()
-        for _ in range(_BUFFERS):
-            self._free.put(memoryview(bytearray(_BUFFER)))
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> _Hand:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
-    ) -> None:
-        self._todo.put(None)
-        self._thread.join()
+    def close(self) -> None:
         if self._file >= 0:
             os.close(self._file)
         os.close(self._into)
-
-    def buffer(self) -> memoryview:
-        """A free buffer, as soon as there is one.
-
-        Raises:
-            OSError: what the work has failed with.
-        """
-        found = self._free.get()
-        if isinstance(found, OSError):
-            raise found
-        return found
-
-    def do(self, buffer: memoryview, work: Work) -> None:
-        """Have work done that needs what is in a buffer."""
-        self._todo.put((buffer, work))
-
-    def end(self) -> None:
-        """Wait until all is done.
-
-        Raises:
-            OSError: what it has failed with.
-        """
-        for _ in range(_BUFFERS):
-            self.buffer()
 
     def begin(self, name: bytes, program: bool) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -312,23 +275,13 @@ class _Hand:
         places = {"src_dir_fd": self._into, "dst_dir_fd": self._into}
         os.link(before, name, **places, follow_symlinks=False)
 
-    def _run(self) -> None:
-        while todo := self._todo.get():
-            buffer, work = todo
-            try:
-                for function, words in work:
-                    function(*words)
-            except OSError as error:
-                self._free.put(OSError(error.errno, error.strerror, self._name))
-                return
-            self._free.put(buffer)
 
-
-def _fill(plain: Plain, buffer: memoryview) -> int:
+def _fill(plain: Plain, buffer: memoryview) -> memoryview:
+    """What has come into the buffer; less than it takes is the last."""
     filled = 0
     while filled < len(buffer) and (size := plain.readinto(buffer[filled:])):
         filled += size
-    return filled
+    return buffer[:filled]
 
 
 def _number(field: bytes) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from toolman import archive, index, origins, store, toolchain
 from toolman.digest import sha256
 from toolman.errors import AbsentError, InputError, IntegrityError, NetworkError
-from toolman.origins import foreign, meets
+from toolman.origins import meets
 from toolman.request import Request
 from toolman.toolchain import Component
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from toolman.context import Context
     from toolman.host import Host
     from toolman.index import Archive, ArchiveBlob, Index
+    from toolman.origins import foreign
     from toolman.toolchain import Description
 
 NAME = "prebuilt"
@@ -100,8 +101,13 @@ def offers(request: Request, ctx: Context) -> str | None:
     Raises:
         InputError: the catalogue has no such publisher.
     """
-    reason = None if index.indexes(ctx) else "no index is known; see: toolman index add"
-    return foreign.offers(request, ctx) if reason and request.publisher is not None else reason
+    if index.indexes(ctx):
+        return None
+    if request.publisher is None:
+        return "no index is known; see: toolman index add"
+    from toolman.origins import foreign  # imports httpx and pyelftools: a tenth of a second
+
+    return foreign.offers(request, ctx)
 
 
 def plan(request: Request, ctx: Context) -> Plan | foreign.Plan:
@@ -127,6 +133,8 @@ def plan(request: Request, ctx: Context) -> Plan | foreign.Plan:
     if request.publisher is not None:
         if unreachable:
             ctx.reporter.step(f"warning: {unreachable}; taking what {request.publisher} offers")
+        from toolman.origins import foreign
+
         return foreign.plan(request, ctx)
     if unreachable:
         raise unreachable
@@ -218,7 +226,9 @@ def make(chosen: Plan | foreign.Plan, into: Path, ctx: Context) -> Description:
         NetworkError: no mirror gives it.
         IntegrityError: it is not the archive that the index names, or see `foreign.make`.
     """
-    if isinstance(chosen, foreign.Plan):
+    if not isinstance(chosen, Plan):
+        from toolman.origins import foreign
+
         return foreign.make(chosen, into, ctx)
     found = chosen.archive
     obtain(chosen, ctx)
