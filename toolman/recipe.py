@@ -40,7 +40,7 @@ _KEYS = {
     "patches": Key(kind="table of texts"),
     **pin.KEYS,
 }
-_NEEDED = ("gcc", "binutils", "gmp", "mpfr", "mpc", "linux-headers")
+_NEEDED = ("gcc", "binutils", "gmp", "mpfr", "mpc", "mimalloc", "linux-headers")
 _LIBC_COMPONENT: dict[str, str] = {"musl": "musl", "gnu": "glibc"}
 
 

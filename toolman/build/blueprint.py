@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from toolman.target import Target
 
 # Raise it when a step, a flag or the finishing changes what comes out.
-REVISION = 5
+REVISION = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +94,7 @@ class Blueprint:
     @property
     def hostlibs_key(self) -> str:
         """Of what the host's libraries are made of."""
-        words = [self.sources[name].key for name in ("gmp", "mpfr", "mpc")]
+        words = [self.sources[name].key for name in ("gmp", "mpfr", "mpc", "mimalloc")]
         text = " ".join([str(REVISION), self.compiler, *words])
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from toolman.build import answers, binutils, flags, hostlibs, lto
+from toolman.build import answers, binutils, flags, hostlibs, hot, lto
 from toolman.build import headers as linux
 from toolman.build.step import Command, Step
 
@@ -38,20 +38,13 @@ _LIBRARIES = {
     "gccgo": ("libbacktrace", "libffi", "libgo"),
     "fortran": ("libquadmath", "libgfortran"),
 }
-# Compiled with -O1, which takes half of the time: what GCC generates from its descriptions of
-# machines and patterns, its largest files (gimple-match-8.cc 10 s for 25, insn-recog.cc 13 s for
-# 20, with g++ 12); and what few programs make it do: -fanalyzer, OpenMP, sanitizers, gcov, vector
-# intrinsics. The variable is the last of GCC's own flags.
-_GENERATED = ("insn-%", "gimple-match-%", "generic-match-%", "gtype-%")
-_SELDOM = (
-    *("analyzer/%", "omp-%", "gcov%", "asan", "tsan", "ubsan", "sanopt", "trans-mem"),
-    *("aarch64-sve-builtins%", "arm-mve-builtins%", "riscv-vector-builtins%", "cp/coroutines"),
-)
-_LESS = " ".join(f"{one}.o" for one in (*_GENERATED, *_SELDOM))
-_LESS_OPTIMIZED = f"COVERAGE_FLAGS=$(if $(filter {_LESS},$@),-O1)"
+# With -O2 only what is worth it is compiled: -O1 takes two thirds of the time, -O0 a third. What
+# GCC generates from its descriptions of machines and patterns are its largest files, and 3 % of a
+# compiler's time; what builds instructions and folds front ends' trees, not half of a percent.
+_UNOPTIMIZED = ("insn-emit%", "generic-match%")
 # Seconds of one core; estimates from builds for aarch64 on busy machines.
 _SECONDS = {"libstdc++-v3": 150, "libgo": 500, "libgfortran": 150, "libffi": 15}
-_COMPILERS = {"c": 700, "c++": 160, "gccgo": 60, "fortran": 60}
+_COMPILERS = {"c": 500, "c++": 130, "gccgo": 50, "fortran": 50}
 
 
 def steps(plan: Blueprint, layout: Layout, *, headers: str, libc: str) -> Iterator[Step]:
@@ -79,7 +72,7 @@ def _parts(plan: Blueprint, layout: Layout) -> Step:
             answers.lay(layout, "gcc"),
             _make(plan, layout, *(f"all-{name}" for name in _PARTS)),
         ),
-        needs=("gcc: source", hostlibs.LAST),
+        needs=("gcc: source", *hostlibs.INSTALLED),
         owns=(where,),
         seconds=60,
     )
@@ -92,13 +85,21 @@ def _compilers(plan: Blueprint, layout: Layout) -> Step:
             lto.pretend_for_gcc(layout),
             _same_checksums(layout),
             # There is a limits.h to come, though the libc's headers may not be here yet.
-            _make(plan, layout, "LIMITS_H_TEST=true", _LESS_OPTIMIZED, "all-gcc"),
+            _make(plan, layout, "LIMITS_H_TEST=true", _levels(), "all-gcc"),
             answers.keep(layout, "gcc"),
         ),
         needs=(PARTS, binutils.INSTALLED, linux.INSTALLED),
         owns=(layout.objects("gcc") / "gcc",),
         seconds=sum(_COMPILERS[one] for one in plan.languages),
     )
+
+
+def _levels() -> str:
+    """A variable of GCC's makefile, the last of its own flags: how much an object is optimized."""
+    worth, never = (
+        " ".join(f"{one}.o" for one in names) for names in (hot.FILES.split(), _UNOPTIMIZED)
+    )
+    return f"COVERAGE_FLAGS=$(if $(filter {worth},$@),,$(if $(filter {never},$@),-O0,-O1))"
 
 
 def _same_checksums(layout: Layout) -> Command:
@@ -198,6 +199,7 @@ def _options(plan: Blueprint, layout: Layout) -> tuple[str, ...]:
         f"--with-build-sysroot={layout.sysroot}",
         f"--enable-languages={','.join(plan.gcc_languages)}",
         *(f"--with-{name}={layout.hostlibs}" for name in ("gmp", "mpfr", "mpc")),
+        f"--with-stage1-ldflags={hostlibs.linked(layout)}",
         # Position-independent by default, as every distribution has it; `-static` undoes it.
         "--enable-default-pie",
         "--enable-checking=release",

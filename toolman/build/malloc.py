@@ -55,7 +55,6 @@ def steps(plan: Blueprint, layout: Layout) -> Iterator[Step]:
         "OBJCOPY": f"{tools}-objcopy",
         "LIBC": str(layout.sysroot / "lib/libc.a"),
     }
-    yield flags.source(plan, layout, "mimalloc", 1)
     yield Step(
         name="mimalloc: library",
         commands=(

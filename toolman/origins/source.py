@@ -38,9 +38,8 @@ NAME = "source"
 _PREFERRED = {"musl": "gcc-14-musl", "gnu": "gcc-14-gnu"}
 # libgo runs on these; on other machines musl lacks what it needs, or it was never tried.
 _GCCGO_ON_MUSL = ("amd64", "arm64", "riscv64")
-_COMMON = ("gcc", "binutils", "gmp", "mpfr", "mpc", "linux-headers")
+_COMMON = ("gcc", "binutils", "gmp", "mpfr", "mpc", "mimalloc", "linux-headers")
 _LIBC = {"musl": "musl", "gnu": "glibc"}
-_MALLOC = {"mimalloc": ("mimalloc",)}
 _DISK = 4_000_000_000  # bytes of an unfinished toolchain; 2.0 GB measured with C and C++
 _MEMORY = 1_500_000_000  # bytes a job may take; 741 MB the most measured (building.md)
 
@@ -111,7 +110,7 @@ def plan(request: Request, ctx: Context) -> Plan:
     """
     found = _recipe(request)
     assert found
-    names = (*_COMMON, _LIBC[request.target.libc], *_MALLOC.get(request.malloc or "", ()))
+    names = (*_COMMON, _LIBC[request.target.libc])
     pins = sources.wanted(found, request.target.platform, names)
     return Plan(request=request, recipe=found, pins=pins, cache=ctx.paths.cache)
 
