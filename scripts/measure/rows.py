@@ -133,6 +133,14 @@ def call(argv: Words, environ: Mapping[str, str] | None = None, cwd: Path | None
     return done.stdout
 
 
+def tool(bench: Bench, expression: str) -> str:
+    """A program that tests/tools.py gets: `find('hyperfine')`, `go('1.27')`."""
+    path = os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "tests")])
+    code = f"import tools; print(tools.{expression})"
+    command: Words = [bench.venv / "bin/python", "-c", code]
+    return call(command, {**os.environ, "PYTHONPATH": path}).strip()
+
+
 def remove(tree: Path) -> None:
     """Delete a tree that may hold read-only directories."""
     shutil.rmtree(tree, ignore_errors=True)
