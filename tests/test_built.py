@@ -277,7 +277,7 @@ def test_no_directory_of_the_build_is_inside(user: User) -> None:
 def test_it_describes_itself(user: User) -> None:
     shown = json.loads(user.toolman("show", FIRST, "--json", env=user.env).out)
     names = {one["name"] for one in shown["components"]}
-    assert {"gcc", "binutils", "musl", "gmp", "mpfr", "mpc", "linux-headers"} <= names
+    assert {"gcc", "binutils", "musl", "gmp", "mpfr", "mpc", "mimalloc", "linux-headers"} <= names
     assert (shown["origin"], shown["recipe"], shown["malloc"]) == (
         "source",
         "gcc-14-musl",

