@@ -49,6 +49,7 @@ COMMANDS = (
     "import",
     "gc",
     "cache",
+    "init",
     "explain",
     "doctor",
     "completions",
