@@ -42,11 +42,10 @@ class Machine:
     def __call__(self, who: str, *words: str) -> str:
         """What the command prints, errors included; it must succeed."""
         inside = {
-            **{name: value for name, value in tools.ENVIRON.items() if _PASSED.fullmatch(name)},
+            **passed(),
             "HOME": "/root" if who == "root" else f"/home/{who}",
             "USER": who,
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "PIP_CERT": "/etc/host-certificates.crt",
             "DEBIAN_FRONTEND": "noninteractive",
         }
         user = "0:0" if who == "root" else "1000:1000"
@@ -61,6 +60,12 @@ class Machine:
         )
         assert done.returncode == 0, done.stdout
         return done.stdout
+
+
+def passed() -> dict[str, str]:
+    """Of this host's environment what a machine needs to reach the network as it does."""
+    found = {name: value for name, value in tools.ENVIRON.items() if _PASSED.fullmatch(name)}
+    return {**found, "PIP_CERT": "/etc/host-certificates.crt"}
 
 
 def make(root: Path, checkout: Path) -> Machine:

@@ -138,8 +138,13 @@ def digest() -> str:
     """Changes with all that an installed tree depends on."""
     files = [*CHECKOUT.glob("toolman/origins/*.py"), *CHECKOUT.glob("recipes/*.toml")]
     files.append(CHECKOUT / "toolman/targets.toml")
-    text = b"".join(path.read_bytes() for path in sorted(files))
-    return hashlib.sha256(text).hexdigest()[:12]
+    return word(b"".join(path.read_bytes() for path in sorted(files)))
+
+
+def word(text: str | bytes) -> str:
+    """A short word for a text, another for each."""
+    data = text.encode() if isinstance(text, str) else text
+    return hashlib.sha256(data).hexdigest()[:12]
 
 
 @contextmanager

@@ -132,9 +132,7 @@ def _once(platforms: Iterable[Platform]) -> tuple[Platform, ...]:
 def _platform(word: str) -> Platform:
     found = targets.parse(word)
     if isinstance(found, Target):
-        hint = (
-            f"""{found.platform}; its libc is pinned: echo 'targets = ["{found}"]' > toolman.toml"""
-        )
+        hint = f'say {found.platform}; {project.PIN} says its libc: targets = ["{found}"]'
         raise InputError(f"--platform: {word} is a target, not a platform", hint=hint)
     return found
 
@@ -166,7 +164,7 @@ def _docker(made: Plan) -> dict[str, str]:
     sync = _sync(made)
     if sync:
         copied = f"{project.PIN} {lockfile.FILE}" if made.lock else project.PIN
-        toolchain = f"COPY {copied} ./\n{_CACHE} {sync}"
+        toolchain = f"COPY {copied} /src/\n{_CACHE} \\\n    cd /src && {sync}"
     else:
         early, late = late, early
         toolchain = f'{_CACHE} \\\n    toolman install "$TARGETPLATFORM"'

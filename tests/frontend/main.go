@@ -5,7 +5,8 @@
 //
 // The first directory is the build context and has the Dockerfile, the others are named contexts;
 // the keys are the frontend's own, as platform=linux/arm64 and build-arg:GO_VERSION=1.25.
-// FRONTEND_IMAGES holds as JSON the configurations of base images, by their references.
+// FRONTEND_IMAGES holds as JSON the configurations of base images, by their references; there is one
+// of each for every platform. FRONTEND_HOST is the engine's architecture.
 package main
 
 import (
@@ -115,13 +116,21 @@ func (e *engine) BuildOpts() client.BuildOpts {
 }
 
 func (e *engine) ResolveImageConfig(
-	_ context.Context, ref string, _ sourceresolver.Opt,
+	_ context.Context, ref string, opt sourceresolver.Opt,
 ) (string, digest.Digest, []byte, error) {
 	config, known := e.images[ref]
 	if !known {
 		return "", "", nil, fmt.Errorf("no such image: %s", ref)
 	}
-	return ref, digest.FromBytes(config), config, nil
+	wanted := opt.ImageOpt.Platform
+	image := map[string]any{
+		"os": wanted.OS, "architecture": wanted.Architecture, "variant": wanted.Variant,
+		// One without layers is taken for an empty one.
+		"rootfs": map[string]any{"type": "layers", "diff_ids": []digest.Digest{digest.FromString(ref)}},
+		"config": config,
+	}
+	data, err := json.Marshal(image)
+	return ref, digest.FromBytes(data), data, err
 }
 
 func (e *engine) Inputs(context.Context) (map[string]llb.State, error) {
