@@ -206,7 +206,7 @@ def _system(codename: str) -> str:
 
 _BLANKS = {"docker": _docker, "github": _github, "gitlab": _gitlab}
 _TOOLMAN = {
-    "docker": "build it with: TOOLMAN=DIRECTORY docker buildx bake   (a checkout of toolman)",
+    "docker": "build it with: TOOLMAN=CHECKOUT docker buildx bake --allow=fs.read=CHECKOUT",
     "github": "set the repository's variable TOOLMAN to the URL of a git repository of toolman",
     "gitlab": "set the project's variable TOOLMAN to the URL of a git repository of toolman",
 }

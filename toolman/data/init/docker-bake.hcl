@@ -1,13 +1,15 @@
 # Made by: toolman init docker. It is yours to change.
 #
-#   TOOLMAN=../toolman docker buildx bake             does it build?
-#   TOOLMAN=../toolman docker buildx bake binaries    the programs, into dist/
-#   TOOLMAN=../toolman TAG=registry.example.org/team/@NAME@:1 docker buildx bake --push
+#   export TOOLMAN=../toolman      a checkout of toolman, or the URL of a git repository of it
+#   docker buildx bake --allow=fs.read=$TOOLMAN               does it build?
+#   docker buildx bake --allow=fs.read=$TOOLMAN binaries      the programs, into dist/
+#   TAG=registry.example.org/team/@NAME@:1 docker buildx bake --allow=fs.read=$TOOLMAN --push
 #
-# The same source gives the same image, to the byte, where the files' times are one, too:
-#   SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) TOOLMAN=… docker buildx bake \
+# A directory outside of this one has to be allowed, a URL has not. Caches are yours to choose:
+# --set '*.cache-to=type=…' --set '*.cache-from=type=…'. Over the same base images the same source
+# gives the same image, to the byte, where the files' times are one, too:
+#   SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) docker buildx bake --allow=fs.read=$TOOLMAN \
 #     --set image.output=type=oci,dest=image.tar,rewrite-timestamp=true
-# Caches are yours to choose: --set '*.cache-to=type=…' --set '*.cache-from=type=…'
 
 variable "TOOLMAN" {
   default     = ""
