@@ -85,7 +85,7 @@ def _compilers(plan: Blueprint, layout: Layout) -> Step:
             lto.pretend_for_gcc(layout),
             _same_checksums(layout),
             # There is a limits.h to come, though the libc's headers may not be here yet.
-            _make(plan, layout, "LIMITS_H_TEST=true", _levels(), "all-gcc"),
+            _make(plan, layout, "LIMITS_H_TEST=true", *_spared(), "all-gcc"),
             answers.keep(layout, "gcc"),
         ),
         needs=(PARTS, binutils.INSTALLED, linux.INSTALLED),
@@ -94,12 +94,19 @@ def _compilers(plan: Blueprint, layout: Layout) -> Step:
     )
 
 
-def _levels() -> str:
-    """A variable of GCC's makefile, the last of its own flags: how much an object is optimized."""
+def _spared() -> tuple[str, ...]:
+    """Variables of GCC's makefile: what the objects of the compilers need not have."""
     worth, never = (
         " ".join(f"{one}.o" for one in names) for names in (hot.FILES.split(), _UNOPTIMIZED)
     )
-    return f"COVERAGE_FLAGS=$(if $(filter {worth},$@),,$(if $(filter {never},$@),-O0,-O1))"
+    return (
+        # The last of GCC's own flags.
+        f"COVERAGE_FLAGS=$(if $(filter {worth},$@),,$(if $(filter {never},$@),-O0,-O1))",
+        # Tables for unwinding, in programs that throw nothing and have no symbols.
+        "NOEXCEPTION_FLAGS=-fno-exceptions -fno-rtti -fno-asynchronous-unwind-tables",
+        # Nobody reads them: the sources are released ones.
+        "WARN_CXXFLAGS=",
+    )
 
 
 def _same_checksums(layout: Layout) -> Command:
