@@ -36,7 +36,7 @@ LAYERS = (
     ("publish",),
     ("origins",),
     ("smoke", "qemu"),
-    ("install",),
+    ("install", "matrix"),
     ("locking",),
     ("newer",),
     ("commands",),

@@ -7,6 +7,7 @@ import difflib
 import importlib
 import os
 import sys
+import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import ModuleType
 
-    from toolman.report import Progress
+    from toolman.report import Progress, Table
 
 # In the order in which a user meets them; each is a module of `toolman.commands`.
 COMMANDS = (
@@ -51,6 +52,7 @@ COMMANDS = (
     "cache",
     "init",
     "explain",
+    "matrix",
     "doctor",
     "completions",
 )
@@ -210,6 +212,53 @@ class _Lines:
         options: dict[str, Any] = {"leave": False, "bar_format": shape}
         with tqdm(desc=text, total=total, file=sys.stderr, **options) as shown:
             yield _ShownProgress(shown)
+
+    @contextmanager
+    def table(self, lines: Sequence[str]) -> Iterator[Table]:
+        if not sys.stderr.isatty() or len(lines) >= os.get_terminal_size(2).lines:
+            yield _SaidTable(self.step)
+            return
+        shown = _ShownTable(lines)
+        try:
+            yield shown
+        finally:
+            shown.clear()
+
+
+class _SaidTable:
+    """A line for each that is done."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+
+    def show(self, number: int, text: str, *, done: bool) -> None:
+        del number
+        if done:
+            self._say(text)
+
+
+class _ShownTable:
+    """Lines that are written anew, from the first one on; gone when all is done."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self._lines = [*lines]
+        self._lock = threading.Lock()
+        self._write("")
+
+    def show(self, number: int, text: str, *, done: bool) -> None:
+        del done
+        with self._lock:
+            self._lines[number] = text
+            self._write(f"\033[{len(self._lines)}F")
+
+    def clear(self) -> None:
+        sys.stderr.write(f"\033[{len(self._lines)}F\033[J")
+
+    def _write(self, start: str) -> None:
+        wide = os.get_terminal_size(2).columns - 1
+        text = "".join(f"\033[K{line[:wide]}\n" for line in self._lines)
+        sys.stderr.write(start + text)
+        sys.stderr.flush()
 
 
 class _SaidProgress:

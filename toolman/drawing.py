@@ -1,4 +1,4 @@
-"""A graph as a picture: SVG, in layers from left to right, with nothing to load."""
+"""Pictures: SVG with nothing to load. A graph in layers from left to right, and bars."""
 
 from __future__ import annotations
 
@@ -19,6 +19,24 @@ path{fill:none;stroke:#8c959f}
 .library rect{fill:#ddf4ff;stroke:#0969da}
 @media(prefers-color-scheme:dark){svg{background:#0d1117}text{fill:#e6edf3}
 rect{fill:#161b22}.cgo rect{fill:#3d1e00}.library rect{fill:#0c2d6b}}"""
+_BARS = """\
+.bars{max-width:100%;height:auto}
+.bars text{font:12px ui-monospace,monospace;fill:#1b1f24}
+.bars rect{fill:#0969da}
+.bars .marked rect{fill:#bc4c00}
+@media(prefers-color-scheme:dark){.bars text{fill:#e6edf3}.bars rect{fill:#58a6ff}
+.bars .marked rect{fill:#f0883e}}"""
+_LONGEST = 360  # pixels of the longest bar
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """A value, and how it is written; `marked` in another colour, which its text must explain."""
+
+    label: str
+    value: float
+    text: str
+    marked: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +71,33 @@ def svg(layers: Sequence[Sequence[Node]], edges: Sequence[tuple[str, str]], titl
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
+
+
+def bars(rows: Sequence[Bar], title: str) -> str:
+    """Horizontal bars below one another, on one scale from zero."""
+    left = max((len(one.label) for one in rows), default=0) * _LETTER + _MARGIN
+    right = max((len(one.text) for one in rows), default=0) * _LETTER + _MARGIN
+    wide, tall = left + _LONGEST + 8 + right, len(rows) * _HEIGHT + 8
+    scale = _LONGEST / (max((one.value for one in rows), default=0) or 1)
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="bars" role="img" width="{wide:.0f}"'
+        f' height="{tall}" viewBox="0 0 {wide:.0f} {tall}">',
+        f"<title>{escape(title)}</title>",
+        f"<style>{_BARS}</style>",
+        *(_bar(one, row, left, one.value * scale) for row, one in enumerate(rows)),
+        "</svg>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _bar(one: Bar, row: int, left: float, long: float) -> str:
+    y = row * _HEIGHT + 4
+    kind = ' class="marked"' if one.marked else ""
+    return (
+        f'<g{kind}><text x="{left - 8:.0f}" y="{y + 16}" text-anchor="end">{escape(one.label)}'
+        f'</text><rect x="{left:.0f}" y="{y}" width="{max(long, 1):.1f}" height="20"/>'
+        f'<text x="{left + long + 8:.0f}" y="{y + 16}">{escape(one.text)}</text></g>'
+    )
 
 
 def _box(one: Node, x: float, y: float, wide: float) -> str:

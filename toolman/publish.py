@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import shlex
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,6 +66,16 @@ def publish(where: Store, chosen: Toolchain | None = None) -> None:
             where.activate(chosen)
             checkpoint("after-activate")
         _write(where)
+
+
+def apart(chosen: Toolchain, paths: Paths) -> None:
+    """Shims and environment files of `chosen` alone, in `paths`, whatever its name means."""
+    linked = replace(chosen, about=replace(chosen.about, root=str(chosen.root)))
+    for path, to in _tool_links(linked, paths).items():
+        store.link(path, to)
+    files = {**_environment_files(linked, paths), paths.shims / "go": _script("go.sh")}
+    for path, text in files.items():
+        store.write(path, text, 0o755 if path.parent == paths.shims else 0o644)
 
 
 def recover(where: Store) -> None:

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 class Reporter(Protocol):
@@ -23,6 +23,16 @@ class Reporter(Protocol):
 
     def progress(self, text: str, total: float) -> AbstractContextManager[Progress]:
         """Show `text` with a bar of `total` seconds of estimated work."""
+
+    def table(self, lines: Sequence[str]) -> AbstractContextManager[Table]:
+        """Show `lines`, each of which changes until it is done."""
+
+
+class Table(Protocol):
+    """Lines that change in their places; where they cannot, each that is done is said."""
+
+    def show(self, number: int, text: str, *, done: bool) -> None:
+        """Let the line `number`, from 0, be `text`."""
 
 
 class Progress(Protocol):
@@ -51,6 +61,15 @@ class Silent:
     def progress(self, text: str, total: float) -> AbstractContextManager[Progress]:
         del text, total
         return nullcontext(_NoProgress())
+
+    def table(self, lines: Sequence[str]) -> AbstractContextManager[Table]:
+        del lines
+        return nullcontext(_NoTable())
+
+
+class _NoTable:
+    def show(self, number: int, text: str, *, done: bool) -> None:
+        del number, text, done
 
 
 class _NoProgress:

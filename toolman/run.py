@@ -9,6 +9,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -20,10 +21,15 @@ from toolman.errors import BuildError, InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+    from typing import BinaryIO
 
 _LAST_LINES = 20
 _PATIENCE = 3  # seconds that a program gets to end
+_LONGEST = 1 << 20  # bytes of a program's output that are kept
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of linux/prctl.h
+# A small process waits for a word, and becomes the program when its parent, a shell, is gone.
+_LAUNCH = """exec 3<&0; (read -r _; exec "$@" <"/dev/null" 3<&-) <&3 >&2 & echo $!"""
 _WATCH = "trap '' TERM; read -r _; kill -TERM 0; sleep 1; kill -KILL 0"
 
 
@@ -34,6 +40,21 @@ class Finished:
     code: int
     out: str
     err: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A program that has been measured."""
+
+    code: int
+    """As `Finished.code`: negative for a signal."""
+    in_time: bool
+    """Whether it has ended by itself."""
+    seconds: float
+    peak: int
+    """The most memory that it had at a time, KiB (ru_maxrss)."""
+    said: str
+    """Its output and its errors, in the order in which they came."""
 
 
 class Running:
@@ -168,6 +189,37 @@ def answer(argv: Sequence[str], text: str, seconds: float) -> Finished:
     return Finished(code=done.returncode, out=done.stdout, err=done.stderr)
 
 
+def measure(
+    argv: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path, limit: float
+) -> Measured:
+    """Run `argv`, for `limit` seconds at most; not from two threads at a time.
+
+    Linux counts for a program's peak what the process had that became it (exec_mmap in
+    fs/exec.c). A child of Python's would have Python's peak, so it is a shell's, of which only
+    about 1 MiB counts; and since no shell tells its children's peak, toolman adopts it.
+    """
+    import ctypes  # as in `syncing`
+
+    prctl = ctypes.CDLL(None).prctl
+    prctl(_SUBREAPER, 1, 0, 0, 0)
+    try:
+        with (
+            tempfile.TemporaryFile() as said,
+            subprocess.Popen(
+                ["sh", "-c", _LAUNCH, "sh", *map(str, argv)],
+                env=dict(env),
+                cwd=cwd,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                process_group=0,
+            ) as shell,
+        ):
+            return _adopted(shell, limit, said)
+    finally:
+        prctl(_SUBREAPER, 0, 0, 0, 0)
+
+
 def start(
     argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> Running:
@@ -250,3 +302,39 @@ def replace(argv: Sequence[str | Path], env: Mapping[str, str]) -> NoReturn:
 def which(program: str, path: str | None = None) -> str | None:
     """The file that `program` means on PATH, or on `path`."""
     return shutil.which(program, path=path)
+
+
+def _adopted(shell: subprocess.Popen[bytes], limit: float, said: BinaryIO) -> Measured:
+    """Let the child of `shell`, which `measure` has begun, become its program; and wait for it."""
+    assert shell.stdin
+    assert shell.stdout
+    pid = int(shell.stdout.readline())
+    shell.wait()
+    late = threading.Event()
+
+    def end() -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(shell.pid, signal.SIGKILL)
+            late.set()
+
+    timer = threading.Timer(limit, end)
+    timer.start()
+    began = time.perf_counter()
+    try:
+        shell.stdin.write(b"\n")
+        shell.stdin.flush()
+        _, status, usage = os.wait4(pid, 0)
+        seconds = time.perf_counter() - began
+    except BaseException:
+        end()
+        raise
+    finally:
+        timer.cancel()
+    said.seek(0)
+    return Measured(
+        code=os.waitstatus_to_exitcode(status),
+        in_time=not late.is_set(),
+        seconds=seconds,
+        peak=usage.ru_maxrss,
+        said=said.read(_LONGEST).decode("utf-8", "replace"),
+    )

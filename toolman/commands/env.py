@@ -62,7 +62,7 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
     if args.unset:
         if args.format:
             raise InputError("--unset is for a shell", hint="toolman env --unset -s SHELL")
-        print(shell.deactivate(dialect, _previous(ctx)), end="")
+        print(shell.deactivate(dialect, previous(ctx)), end="")
         return 0
     choice = choose.choose(args.target, ctx.store, libc=args.libc, directory=ctx.directory)
     chosen = choose.installed(choice, ctx.store)
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
     same = (chosen.name, environment.options(chosen, static=args.static, **processor))
     active = ctx.environ.get("TOOLMAN_ENV")
     if active and (active, ctx.environ.get(environment.OPTIONS, "")) != same:
-        print(shell.deactivate(dialect, _previous(ctx)), end="")
+        print(shell.deactivate(dialect, previous(ctx)), end="")
     print(shell.activate(dialect, said, save=environment.saved_names()), end="")
     return 0
 
@@ -125,7 +125,7 @@ def _print_format(name: str, said: list[shell.Statement], ctx: Context) -> None:
     print(text, end="")
 
 
-def _previous(ctx: Context) -> dict[str, str | None]:
+def previous(ctx: Context) -> dict[str, str | None]:
     """The values that the active environment has replaced."""
     active = ctx.environ.get("TOOLMAN_ENV")
     if not active:

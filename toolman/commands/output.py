@@ -66,7 +66,12 @@ def add_action(
 
 def print_json(values: dict[str, Any]) -> None:
     """Print `values` behind the schema number."""
-    print(json.dumps({"schema": SCHEMA, **values}, indent=2))
+    print(json_text(values), end="")
+
+
+def json_text(values: dict[str, Any]) -> str:
+    """`values` behind the schema number, as a file's text."""
+    return json.dumps({"schema": SCHEMA, **values}, indent=2) + "\n"
 
 
 def summary(toolchain: Toolchain) -> dict[str, Any]:

@@ -266,10 +266,10 @@ def _as_json(result: Result) -> dict[str, Any]:
         "failures": list(result.failures),
         "error": None if result.error is None else str(result.error),
     }
-    return head if result.report is None else head | _report_json(result.report)
+    return head if result.report is None else head | report_json(result.report)
 
 
-def _report_json(report: Report) -> dict[str, Any]:
+def report_json(report: Report) -> dict[str, Any]:
     return {
         "kind": report.kind,
         "linkage": report.linkage,
