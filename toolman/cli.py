@@ -215,7 +215,7 @@ class _Lines:
 
     @contextmanager
     def table(self, lines: Sequence[str]) -> Iterator[Table]:
-        if not sys.stderr.isatty() or len(lines) >= os.get_terminal_size(2).lines:
+        if not sys.stderr.isatty() or len(lines) >= _terminal()[1]:
             yield _SaidTable(self.step)
             return
         shown = _ShownTable(lines)
@@ -223,6 +223,12 @@ class _Lines:
             yield shown
         finally:
             shown.clear()
+
+
+def _terminal() -> tuple[int, int]:
+    """Columns and lines of the terminal; what is usual where it does not know."""
+    columns, lines = os.get_terminal_size(sys.stderr.fileno())
+    return columns or 80, lines or 24
 
 
 class _SaidTable:
@@ -255,7 +261,7 @@ class _ShownTable:
         sys.stderr.write(f"\033[{len(self._lines)}F\033[J")
 
     def _write(self, start: str) -> None:
-        wide = os.get_terminal_size(2).columns - 1
+        wide = _terminal()[0] - 1
         text = "".join(f"\033[K{line[:wide]}\n" for line in self._lines)
         sys.stderr.write(start + text)
         sys.stderr.flush()

@@ -304,6 +304,15 @@ def which(program: str, path: str | None = None) -> str | None:
     return shutil.which(program, path=path)
 
 
+def _end_group(group: int) -> None:
+    """End what is left of a process group whose orphans are this process's children."""
+    with suppress(ChildProcessError, ProcessLookupError):
+        os.waitpid(-group, os.WNOHANG)  # raises where nothing is left
+        os.killpg(group, signal.SIGKILL)
+        while True:
+            os.waitpid(-group, 0)
+
+
 def _adopted(shell: subprocess.Popen[bytes], limit: float, said: BinaryIO) -> Measured:
     """Let the child of `shell`, which `measure` has begun, become its program; and wait for it."""
     assert shell.stdin
@@ -325,11 +334,9 @@ def _adopted(shell: subprocess.Popen[bytes], limit: float, said: BinaryIO) -> Me
         shell.stdin.flush()
         _, status, usage = os.wait4(pid, 0)
         seconds = time.perf_counter() - began
-    except BaseException:
-        end()
-        raise
     finally:
         timer.cancel()
+        _end_group(shell.pid)
     said.seek(0)
     return Measured(
         code=os.waitstatus_to_exitcode(status),

@@ -33,7 +33,7 @@ EXAMPLES = """\
   toolman matrix ./cmd/app --target arm64-musl,arm64-gnu --cgo static
   toolman matrix --go 1.22.10 --go ~/go/bin/go --output report
   toolman matrix --compiler gc,gccgo --runs 20 --json
-  toolman matrix --malloc mallocng,mimalloc --run-args '--once small.json'
+  toolman matrix --malloc mallocng,mimalloc --run-args='--once small.json'
   toolman matrix ./cmd/server --no-run             what does not end by itself
 off: CGO_ENABLED=0, one for each platform. dynamic, static: as `toolman env --dynamic`, `--static`.
 Nothing is installed. A version that --go names is fetched by the go on PATH, if it has to be.
@@ -57,10 +57,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--malloc", "NAME", "of musl toolchains that are installed: mallocng, mimalloc"),
     ):
         what.add_argument(flag, action="append", default=[], metavar=metavar, help=said)
-    parser.add_argument("--ldflags", default="", metavar="FLAGS", help="for go build")
+    parser.add_argument(
+        "--ldflags", default="", metavar="FLAGS", help="for go build: --ldflags='-s -w'"
+    )
     parser.add_argument("--tags", default="", metavar="TAGS", help="for go build, with commas")
     parser.add_argument("--runs", type=_number, default=10, metavar="N", help="of each program; 10")
-    parser.add_argument("--run-args", default="", metavar="WORDS", help="for the program, quoted")
+    parser.add_argument(
+        "--run-args", default="", metavar="WORDS", help="for the program: --run-args='-n 1'"
+    )
     parser.add_argument(
         "--time-limit", type=_seconds, default=10, metavar="SECONDS", help="of each run; 10"
     )
@@ -229,6 +233,7 @@ def _method(chosen: Sequence[Cell], found: Sequence[Go], wish: Wish, ctx: Contex
         go=found,
         toolchains=[*toolchains.values()],
         qemu={name: version for name, version in said.items() if version},
+        gccgo=any(one.compiler == "gccgo" for one in chosen),
         wish=wish,
     )
 

@@ -131,4 +131,7 @@ class Method:
     go: Sequence[Go]
     toolchains: Sequence[Toolchain]
     qemu: Mapping[str, str]
+    """By platform: what qemu-user says of its version."""
+    gccgo: bool
+    """Whether it was asked for."""
     wish: Wish

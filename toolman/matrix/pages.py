@@ -67,6 +67,9 @@ def method_lines(method: Method) -> Iterator[str]:
             f"Toolchain {one.name}: gcc {about.version}, origin {about.origin}, "
             f"malloc {malloc(one)}, digest {about.digest[:12]}."
         )
+    if method.gccgo:
+        yield "With gccgo, the Go named is the go command's; the library is the toolchain's."
+    yield "Size: of the program's file alone; a dynamic one needs its libraries, too."
     for name, text in (("-ldflags", wish.ldflags), ("-tags", wish.tags)):
         if text:
             yield f"Every build had {name}={text}."
