@@ -53,8 +53,14 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: app WORD")
 		os.Exit(3)
 	}
-	if os.Args[1] == "wait for ever" {
+	switch os.Args[1] {
+	case "wait for ever":
 		time.Sleep(time.Hour)
+	case "now and then":
+		if os.Remove("there") != nil {
+			os.Create("there")
+			time.Sleep(time.Second)
+		}
 	}
 }
 """
@@ -363,6 +369,20 @@ def test_programs_with_arguments(author: Author) -> None:
     assert len(one["run"]["seconds"]) == 2
     (one,) = author.cells(*words, "--no-run").values()
     assert (one["state"], one["run"]) == ("ok", None)
+
+
+def test_runs_that_differ_are_told(author: Author) -> None:
+    author.write(ARGUMENTS)
+    words = ("--target", NATIVE, "--cgo", "off", "--runs", "2", "--run-args=now\\ and\\ then")
+    done = author(*words)
+    assert done.code == 0, done.err
+    assert "ms: trust no digit" in done.out
+
+
+def test_a_dynamic_program_tells_its_glibc(author: Author) -> None:
+    author.write(PICKY)
+    done = author("--target", "amd64-gnu", "--cgo", "dynamic", "--no-run")
+    assert "  dynamic, GLIBC_2." in done.out
 
 
 def test_the_targets_of_the_pin(author: Author) -> None:

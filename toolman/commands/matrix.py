@@ -43,6 +43,7 @@ _FILES = ("matrix.json", "matrix.md", "matrix.html")
 _AT_ONCE = 2
 _MOST_RUNS = 1000
 _NO_C = "no C is in it: static without being asked, as with cgo off"
+_SMALL_STACK = "it asks for no stack size: musl gives C's threads 128 KiB"
 Word = TypeVar("Word", bound=str)
 
 
@@ -207,9 +208,12 @@ def _verified(done: Outcome) -> Outcome:
     found = replace(done, report=result.report, failures=result.failures)
     if result.failures:
         return replace(found, state="failed", why=f"verify: {result.failures[0]}")
+    notes = [*done.notes]
     if cell.cgo == "dynamic" and result.report.linkage != "dynamic":
-        return replace(found, notes=(*found.notes, _NO_C))
-    return found
+        notes.append(_NO_C)
+    if result.report.libc == "musl" and result.report.stack_size is None:
+        notes.append(_SMALL_STACK)
+    return replace(found, notes=tuple(notes))
 
 
 def _verified_json(one: Outcome) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def measure(outcome: Outcome, wish: Wish, environ: Mapping[str, str], ctx: Conte
     done = []
     for _ in range(wish.runs + 1):
         argv = [*words, *wish.run_args]
-        one = run.measure(argv, env=environ, cwd=wish.directory, limit=wish.limit)
+        one = run.measure(argv, env=environ, cwd=ctx.directory, limit=wish.limit)
         if not one.in_time or one.code:
             return _stopped(outcome, one, wish)
         done.append(one)

@@ -11,11 +11,13 @@ from toolman.matrix.cells import malloc
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from toolman.elf import Report
     from toolman.matrix import Cell, How, Method, Outcome, Runs
     from toolman.toolchain import Toolchain
 
 HEAD = ("build", "state", "linkage", "size", "start-up", "peak memory", "run")
 _QEMU = "under qemu"
+_UNSTEADY = 2  # times the fastest run: what the slowest took is then told
 _STYLE = """\
 :root{color-scheme:light dark}
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
@@ -34,7 +36,7 @@ def row(one: Outcome) -> tuple[str, ...]:
     return (
         one.cell.label,
         one.state,
-        (report.linkage or "") if report else "",
+        _linkage(report) if report else "",
         megabytes(one.size) if one.size is not None else "",
         _milliseconds(runs) if runs and measured else "",
         _mebibytes(runs) if runs and measured else "",
@@ -47,7 +49,7 @@ def remarks(outcomes: Sequence[Outcome]) -> Iterator[str]:
     for one in outcomes:
         said = [f"{one.state}: {one.why}"] if one.why else []
         said += [f"→ {one.hint}"] if one.hint else []
-        said += [f"not run: {one.run.why}"] if one.run and one.run.why else []
+        said += _run_remarks(one.run) if one.run else []
         said += one.notes
         for text in said:
             yield f"{one.cell.label}: {text}"
@@ -188,6 +190,20 @@ def charts(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, str]]:
             for label, runs in there
         ]
         yield f"Peak memory, {place}", bars(peaks, f"Peak memory, {place}")
+
+
+def _linkage(report: Report) -> str:
+    """With the oldest glibc that it runs with."""
+    floor = f", GLIBC_{'.'.join(map(str, report.glibc))}" if report.glibc else ""
+    return f"{report.linkage}{floor}"
+
+
+def _run_remarks(runs: Runs) -> list[str]:
+    said = [f"not run: {runs.why}"] if runs.why else []
+    fastest, slowest = min(runs.seconds, default=0), max(runs.seconds, default=0)
+    if slowest > _UNSTEADY * fastest:
+        said.append(f"its runs took {fastest * 1e3:.1f} to {slowest * 1e3:.1f} ms: trust no digit")
+    return said
 
 
 def megabytes(size: int) -> str:
