@@ -297,6 +297,10 @@ def test_one_fails_and_the_others_go_on(author: Author, tmp_path: Path) -> None:
     assert any("no arm here" in line for line in page.texts["li"])
     done = author(*words, "--no-run")
     assert "arm64-musl, static: failed: " in done.out
+    done = author(*words, "--no-run", "-q")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("error: arm64-musl, static: ")
+    assert done.err.count("\n") == 1
 
 
 def test_a_known_failure_has_its_cure(author: Author) -> None:
@@ -466,7 +470,7 @@ def _only(name: str) -> Any:
         (("--runs", "0"), "'0' is no number of runs"),
         (("--time-limit", "nan"), "'nan' is no number of seconds"),
         (("--run-args", "'a"), "--run-args: no closing quotation"),
-        (("--output", "go.mod"), "--output go.mod: is no directory"),
+        (("--output", "go.mod"), "--output go.mod: file exists"),
     ],
 )
 def test_bad_input(author: Author, words: tuple[str, ...], says: str) -> None:

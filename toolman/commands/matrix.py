@@ -7,6 +7,7 @@ import difflib
 import os
 import platform
 import shlex
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -78,8 +79,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, ctx: Context) -> int:
-    if args.output and args.output.exists() and not args.output.is_dir():
-        raise InputError(f"--output {args.output}: is no directory")
     environ = _environ(ctx)
     wish = _wish(args, ctx)
     with tempfile.TemporaryDirectory(prefix="toolman-matrix-") as made:
@@ -87,6 +86,8 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
         found = goes.find(_goes(args.go, ctx), environ, wish.directory, scratch)
         chosen = _cells(args, found, wish, ctx)
         package = building.package(wish, found[0])
+        if args.output:
+            _make(args.output)
         outcomes = _outcomes(chosen, wish, environ, scratch, args.jobs or _AT_ONCE, ctx)
     method = _method(chosen, found, wish, ctx)
     values = pages.as_json(package, method, outcomes, _verified_json)
@@ -102,7 +103,21 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
         output.print_json(values)
     elif not args.quiet:
         _print(package, method, outcomes)
-    return 1 if any(one.state == "failed" for one in outcomes) else 0
+    wrong = [one for one in outcomes if one.state == "failed"]
+    for one in wrong if args.quiet else ():
+        print(f"error: {one.cell.label}: {one.why}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def _make(directory: Path) -> None:
+    """The directory for the files, before the work that they need."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        said = (error.strerror or str(error)).lower()
+        raise InputError(f"--output {directory}: {said}", hint="name a directory") from error
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise InputError(f"--output {directory}: cannot be written", hint="name another directory")
 
 
 def _words(said: Sequence[str]) -> list[str]:
