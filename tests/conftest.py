@@ -112,6 +112,16 @@ def home() -> Path:
     return made
 
 
+@pytest.fixture(scope="session")
+def gccgo_home() -> Path:
+    """A TOOLMAN_HOME with `TOOLCHAINS`, the gnu one with gccgo. Tests only read it."""
+    made = tools.CACHE / f"home-{tools.digest()}-gccgo"
+    musl, gnu = TOOLCHAINS
+    tools.install(made, musl)
+    tools.install(made, gnu, "--with", "gccgo")
+    return made
+
+
 @pytest.fixture
 def command(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory with a `toolman` that shells can call."""

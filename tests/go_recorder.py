@@ -12,7 +12,8 @@ from pathlib import Path
 
 import tools
 
-SHIM = Path(__file__).parents[1] / "toolman" / "data" / "go.sh"
+DATA = Path(__file__).parents[1] / "toolman" / "data"
+SHIM = "".join((DATA / name).read_text("utf-8") for name in ("go-checks.sh", "go.sh"))
 SHELLS = [["dash"], ["bash", "--posix"], ["busybox", "sh"]]
 
 LINK = "-linkmode=external -extldflags=-static"
@@ -96,7 +97,7 @@ class Shim:
 
 def set_up(shell: list[str], root: Path) -> Shim:
     """Shim and recorder below `root`, which should have odd characters in its name."""
-    write(root / "shims" / "go", SHIM.read_text("utf-8"))
+    write(root / "shims" / "go", SHIM)
     write(root / "real" / "go", RECORDER)
     return Shim(shell=shell, root=root)
 

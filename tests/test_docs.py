@@ -32,7 +32,9 @@ def fits(output: str, shown: str) -> bool:
     return re.fullmatch(pattern, output.rstrip(), re.DOTALL) is not None
 
 
-def test_what_is_shown_of_go_is_what_happens(home: Path, command: Path, tmp_path: Path) -> None:
+def test_what_is_shown_of_go_is_what_happens(
+    gccgo_home: Path, command: Path, tmp_path: Path
+) -> None:
     """One shell runs it all, as a reader would."""
     shown = [*sessions((ROOT / "docs/go.md").read_text("utf-8"))]
     assert len(shown) > 20
@@ -41,7 +43,7 @@ def test_what_is_shown_of_go_is_what_happens(home: Path, command: Path, tmp_path
     env = {
         **os.environ,
         "PATH": f"{command}:{tools.go('1.27').parent}:{os.environ['PATH']}",
-        "TOOLMAN_HOME": str(home),
+        "TOOLMAN_HOME": str(gccgo_home),
         "GOCACHE": str(tmp_path / "cache"),
         "GOENV": "off",
         "GOTOOLCHAIN": "local",

@@ -41,6 +41,7 @@ SAID = {
     "x.c:1:1: error: unknown type name ‘off64_t’": "plain ones",
     "./libh.so: initial-exec TLS resolves to dynamic definition in ./libh.so": "54805",
     "panic: Dynamic loading not supported": "dlopen",
+    "warning: Using 'dlopen' in statically linked applications requires at runtime": "second libc",
     "warning: Using 'getaddrinfo' in statically linked applications requires at runtime the shared"
     " libraries from the glibc version used for linking": "netgo",
     "./app: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.38' not found": "2.38",
@@ -60,6 +61,8 @@ SAID = {
     "foo.c:1:10: fatal error: openssl/ssl.h: No such file or directory": "openssl/ssl.h",
     "main.go:3:8: package slices is not in GOROOT (/usr/lib/go/src/slices)": "slices",
     "main.go:3:8: package slices is not in std": "slices",
+    "./set.go:7:1: error: expected identifier": "no generics",
+    "./a.go:7:24: error: reference to undefined name ‘min’": "min may be",
     "SIGILL: illegal instruction": "--march armv8-a",
     "Illegal instruction (core dumped)": "--march armv8-a",
 }

@@ -86,7 +86,7 @@ def test_takes_a_go_in_front_where_none_is_behind(shim: Shim) -> None:
 
 
 def test_shims_of_two_toolmen_reach_go(shim: Shim, tmp_path: Path) -> None:
-    write(tmp_path / "second" / "go", SHIM.read_text("utf-8"))
+    write(tmp_path / "second" / "go", SHIM)
     first, second = f"{shim.root}/shims", f"{tmp_path}/second"
     for shims in ([first, second], [second, first], [first, second, first, second]):
         path = ":".join([*shims, f"{shim.root}/real"])
@@ -94,7 +94,7 @@ def test_shims_of_two_toolmen_reach_go(shim: Shim, tmp_path: Path) -> None:
 
 
 def test_says_that_there_is_no_go(shim: Shim, tmp_path: Path) -> None:
-    write(tmp_path / "second" / "go", SHIM.read_text("utf-8"))
+    write(tmp_path / "second" / "go", SHIM)
     first, second = f"{shim.root}/shims", f"{tmp_path}/second"
     for path in (first, "", f"{first}:{second}", f"{second}:{first}"):
         end = shim.end("build", PATH=path)

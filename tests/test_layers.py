@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "toolman"
 LAYERS = (
     ("errors", "checkpoint", "digest", "report", "schema", "locks", "lifetimes"),
     ("offline",),
-    ("target", "shell", "run"),
+    ("target", "shell", "run", "gosource"),
     ("blob", "pin", "partial", "syncing", "untar", "web", "credentials"),
     ("registry", "again"),
     ("fetch", "artifact"),
@@ -32,7 +32,7 @@ LAYERS = (
     ("mirror", "exported"),
     ("push",),
     ("gomod", "choose", "context", "build", "cgo", "drawing", "failures"),
-    ("environment", "scaffold"),
+    ("environment", "scaffold", "gccgo"),
     ("publish",),
     ("origins",),
     ("smoke", "qemu"),

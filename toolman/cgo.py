@@ -9,8 +9,10 @@ do is seen in the lists.
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolman import offline, run
@@ -18,12 +20,13 @@ from toolman.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
 _FIELDS = (
     *("ImportPath", "Name", "Standard", "DepOnly", "Module", "Error", "Imports"),
-    *("GoFiles", "CgoFiles", "CXXFiles", "CgoLDFLAGS", "CgoPkgConfig"),
+    *("Dir", "GoFiles", "CgoFiles", "CFiles", "CXXFiles", "CgoLDFLAGS", "CgoPkgConfig"),
 )
+_DLOPEN = "; it calls dlopen, which fails in a static program"
+_FLAGS = ("tags", "ldflags", "compiler", "gccgoflags")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,22 +116,19 @@ def explain(
     Raises:
         InputError: there is nothing to build there, or go cannot list it.
     """
-    env = dict(environ)
-    if offline.on():
-        env["GOPROXY"] = "off"
 
-    def listed(
+    def build(
         named: Sequence[str], cgo: str, more: Sequence[str] = ()
     ) -> dict[str, dict[str, Any]]:
         argv = [go, "list", "-e", "-deps", f"-json={','.join(_FIELDS)}"]
         argv += [f"-tags={','.join([*tags, *more])}", "--", *named]
-        return _listed(argv, {**env, "CGO_ENABLED": cgo}, directory)
+        return listed(argv, {**environ, "CGO_ENABLED": cgo}, directory)
 
-    with_cgo = listed(words, "1")
+    with_cgo = build(words, "1")
     _check(with_cgo)
     asked = [path for path, one in with_cgo.items() if not one.get("DepOnly")]
     # By their names, for `./...` leaves out what has no file without cgo.
-    without, static = listed(asked, "0"), listed(asked, "1", static_tags)
+    without, static = build(asked, "0"), build(asked, "1", static_tags)
     chains = _chains(with_cgo, asked)
     found = [
         _package(one, chains.get(path, (path,)), without, static)
@@ -142,14 +142,45 @@ def explain(
     )
 
 
-def _listed(
-    argv: Sequence[str], env: Mapping[str, str], directory: Path
+def listed(
+    argv: Sequence[str], environ: Mapping[str, str], directory: Path
 ) -> dict[str, dict[str, Any]]:
+    """What `go list -json` says of each package, by its path.
+
+    Raises:
+        InputError: it fails.
+    """
+    env = {**environ, "GOPROXY": "off"} if offline.on() else environ
     done = run.run(argv, env=env, cwd=directory)
     if done.code:
         said = done.err.strip().splitlines() or [f"exit code {done.code}"]
         raise InputError(f"go list: {said[-1]}", hint="is this the directory of a Go module?")
     return {one["ImportPath"]: one for one in _objects(done.out)}
+
+
+def plain(environ: Mapping[str, str], platform: Mapping[str, str]) -> dict[str, str]:
+    """For `go list`: Go's variables of a platform, and nothing of an active environment's flags."""
+    ours = ("TOOLMAN_GO_", "CGO_", "GOFLAGS")
+    kept = {key: value for key, value in environ.items() if not key.startswith(ours)}
+    flags = [
+        one
+        for one in environ.get("GOFLAGS", "").split()
+        if one.partition("=")[0].lstrip("-") not in _FLAGS
+    ]
+    return {**kept, "GOOS": "linux", **platform, "GOFLAGS": " ".join(flags)}
+
+
+def own_tags(environ: Mapping[str, str], ours: Sequence[str]) -> list[str]:
+    """The user's in GOFLAGS, without `ours`."""
+    words = environ.get("GOFLAGS", "").split()
+    said = [one.partition("=")[2] for one in words if one.lstrip("-").startswith("tags=")]
+    return [tag for one in said for tag in one.split(",") if tag and tag not in ours]
+
+
+def module_of(one: Mapping[str, Any]) -> str | None:
+    """`example.org/module v1.2.3`; None for a package of the standard library."""
+    module = one.get("Module")
+    return " ".join(filter(None, (module["Path"], module.get("Version")))) if module else None
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
@@ -192,10 +223,9 @@ def _package(
 ) -> Package:
     path = one["ImportPath"]
     known = STANDARD.get(path) or _seen(one, without.get(path), static.get(path))
-    module = one.get("Module")
     return Package(
         path=path,
-        module=" ".join(filter(None, (module["Path"], module.get("Version")))) if module else None,
+        module=module_of(one),
         files=tuple(one.get("CgoFiles", ())),
         cxx=bool(one.get("CXXFiles")),
         libraries=tuple(dict.fromkeys(_libraries(one.get("CgoLDFLAGS", ())))),
@@ -228,7 +258,7 @@ def _seen(
         why=f'import "C" in {", ".join(one["CgoFiles"])}',
         off=_off(one, without),
         on=f"its {language} code is compiled and linked{needs}",
-        static=_static(static, language, linked=linked),
+        static=_static(static, language, linked=linked) + (_DLOPEN if _loads(one) else ""),
     )
 
 
@@ -238,6 +268,13 @@ def _static(one: Mapping[str, Any] | None, language: str, *, linked: bool) -> st
     if not one.get("CgoFiles"):
         return "Go files in place of those with cgo, by the tags"
     return f"its {language} code{' and its libraries are' if linked else ' is'} in the program"
+
+
+def _loads(one: Mapping[str, Any]) -> bool:
+    """Whether its C code calls dlopen."""
+    names = [name for field in ("CgoFiles", "CFiles", "CXXFiles") for name in one.get(field, ())]
+    files = [path for name in names if (path := Path(one["Dir"], name)).is_file()]
+    return any(re.search(rb"\bdlopen\s*\(", path.read_bytes()) for path in files)
 
 
 def _off(one: Mapping[str, Any], without: Mapping[str, Any] | None) -> str:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from toolman.target import Target
 
 OPTIONS = "TOOLMAN_ENV_OPTIONS"
+COMPILERS = ("gc", "gccgo")
+GCCGO = "compiler=gccgo"
+"""Stands in OPTIONS if the environment is for gccgo."""
 GO_TAGS = "netgo,osusergo"
 GO_LINK = "-linkmode=external"
 STATIC_GLIBC = (
@@ -90,19 +93,24 @@ def statements(
     static: bool | None = None,
     march: str | None = None,
     tune: str | None = None,
+    compiler: str = "gc",
 ) -> list[Statement]:
     """The environment of `chosen`, for `toolman.shell` to print.
 
     `static` overrides the libc's habit, `march` the platform's architecture flag, for Go as well;
-    `tune` is a processor of GCC's `-mtune`.
+    `tune` is a processor of GCC's `-mtune`, `compiler` that of Go code, of `COMPILERS`.
     """
     is_static = default_static(chosen) if static is None else static
     return [
         Prepend(name="PATH", text=str(paths.shims), separator=":"),
         Set(name="TOOLMAN_ENV", value=chosen.name),
-        Set(name=OPTIONS, value=options(chosen, static=static, march=march, tune=tune)),
+        Set(
+            name=OPTIONS,
+            value=options(chosen, static=static, march=march, tune=tune, compiler=compiler),
+        ),
         *_compilers(chosen, paths),
-        *_go(chosen, is_static, march, tune),
+        *_go(chosen, march, tune),
+        *(_gccgo_flags if compiler == "gccgo" else _gc_flags)(chosen, is_static),
         *_others(chosen, paths),
     ]
 
@@ -113,17 +121,35 @@ def options(
     static: bool | None = None,
     march: str | None = None,
     tune: str | None = None,
+    compiler: str = "gc",
 ) -> str:
     """What an environment has beyond the default of its toolchain; empty for that."""
     said = [f"march={march}"] if march else []
     said += [f"tune={tune}"] if tune else []
+    said += [f"compiler={compiler}"] if compiler != "gc" else []
     if static not in (None, default_static(chosen)):
         said.insert(0, "static" if static else "dynamic")
     return ",".join(said)
 
 
-def possible(name: str, where: Store, paths: Paths) -> list[Statement]:
-    """All that an environment called `name` can have set, whatever its options were."""
+def need_gccgo(chosen: Toolchain) -> None:
+    """Make sure that `chosen` has gccgo.
+
+    Raises:
+        InputError: it has none.
+    """
+    if "gccgo" not in chosen.about.tools:
+        hint = f"toolman install {chosen.name} --with gccgo"
+        if chosen.about.origin == "linked":
+            hint = f"link a directory with {prefix(chosen)}-gccgo in it"
+        raise InputError(f"{chosen.name} has no gccgo", hint=hint)
+
+
+def possible(name: str, said: str, where: Store, paths: Paths) -> list[Statement]:
+    """All that an environment called `name` can have set, with `said` as its `options`.
+
+    What it puts in front of others' words is exactly what those options make of it.
+    """
     chosen = where.active(name)
     if chosen is None:
         try:
@@ -132,8 +158,14 @@ def possible(name: str, where: Store, paths: Paths) -> list[Statement]:
             return [Prepend(name="PATH", text=str(paths.shims), separator=":")]
         chosen = _imagined(name, target)
     imagined = replace(chosen, about=_with_all_tools(chosen))
-    every = statements(imagined, paths, static=True, march=chosen.target.platform.march)
-    return [*every]
+    words = said.split(",")
+    return statements(
+        imagined,
+        paths,
+        static={"static": True, "dynamic": False}.get(words[0]),
+        march=chosen.target.platform.march,
+        compiler="gccgo" if GCCGO in words else "gc",
+    )
 
 
 def applied(said: Sequence[Statement], environ: Mapping[str, str]) -> dict[str, str]:
@@ -206,9 +238,7 @@ def _compilers(chosen: Toolchain, paths: Paths) -> Iterator[Statement]:
     yield Set(name="PKG_CONFIG", value=command(chosen, paths, "pkg-config"))
 
 
-def _go(
-    chosen: Toolchain, static: bool, march: str | None, tune: str | None
-) -> Iterator[Statement]:
+def _go(chosen: Toolchain, march: str | None, tune: str | None) -> Iterator[Statement]:
     platform = chosen.target.platform
     tuned = f" -mtune={tune}" if tune else ""
     flags = f"-O2 -g {platform.flag}={march or platform.march}{tuned} -fPIC"
@@ -216,15 +246,31 @@ def _go(
     # Of the default march Go is not told: what it has beyond the base, Go's own code looks for.
     for name, value in {**platform.go, **(cpu.go_level(march, platform) if march else {})}.items():
         yield Set(name=name, value=value)
+    if chosen.target.libc == "musl":
+        yield Set(name="TOOLMAN_GO_LIBC", value="musl")
     yield Set(name="CGO_ENABLED", value="1")
     yield Set(name="CGO_CFLAGS", value=flags)
     yield Set(name="CGO_CXXFLAGS", value=flags)
+
+
+def _gc_flags(chosen: Toolchain, static: bool) -> Iterator[Statement]:
     link = [_go_word(f"--sysroot={chosen.sysroot}"), *(["-static"] if static else [])]
     yield Set(name="CGO_LDFLAGS", value=" ".join(link))
     if static:
         yield Set(name="TOOLMAN_GO_TAGS", value=GO_TAGS)
         yield Set(name="TOOLMAN_GO_LDFLAGS", value=f"{GO_LINK} -extldflags=-static")
         yield Prepend(name="GOFLAGS", text=f"-tags={GO_TAGS} -ldflags={GO_LINK}", separator=" ")
+
+
+def _gccgo_flags(chosen: Toolchain, static: bool) -> Iterator[Statement]:
+    """Nothing in CGO_LDFLAGS: with that, cmd/go 1.27 puts a mark of gc's into archives, which
+    gccgo takes for an object. The sysroot keys Go's build cache here, too."""
+    yield Set(name="CGO_LDFLAGS", value="")
+    flags = [*(["-static"] if static else []), _go_word(f"--sysroot={chosen.sysroot}")]
+    yield Set(name="TOOLMAN_GO_GCCGOFLAGS", value=" ".join(flags))
+    # Go 1.19 knows no quotes in GOFLAGS, so it has one word, and the `go` shim gives all.
+    text = "-compiler=gccgo" + (" -gccgoflags=-static" if static else "")
+    yield Prepend(name="GOFLAGS", text=text, separator=" ")
 
 
 def _others(chosen: Toolchain, paths: Paths) -> Iterator[Statement]:

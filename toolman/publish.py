@@ -121,7 +121,7 @@ def _wanted(where: Store) -> _Wanted:
         files |= _environment_files(chosen, where.paths)
     links |= _word_links(where, active)
     if active:
-        files[where.paths.shims / "go"] = _script("go.sh")
+        files[where.paths.shims / "go"] = _script("go-checks.sh") + _script("go.sh")
     return _Wanted(links=links, files=files)
 
 

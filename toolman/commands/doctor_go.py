@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolman import environment, run
+from toolman import cgo, environment, gccgo, run
 from toolman import target as targets
+from toolman.commands import explain_gccgo
 from toolman.commands.output import Finding
 from toolman.errors import InputError, ToolmanError
 from toolman.target import Target
@@ -16,6 +17,7 @@ from toolman.target import Target
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from toolman.commands.output import State
     from toolman.context import Context
 
 _HERE = "eval $(toolman env {})"
@@ -43,6 +45,7 @@ def look(ctx: Context) -> Iterator[Finding]:
     yield from _root(values, ctx.environ)
     yield from _compiler(values, ctx)
     yield from _flags(values, ctx)
+    yield from _gccgo(go, ctx)
     yield from _runs(values, ctx)
 
 
@@ -158,6 +161,31 @@ def _flags(values: Mapping[str, str], ctx: Context) -> Iterator[Finding]:
         names = [one for one in environment.saved_names() if one in ctx.environ]
         text = f"{', '.join(names)}: set by somebody else than toolman"
         yield Finding(about="environment", state="note", text=text)
+
+
+def _gccgo(go: str, ctx: Context) -> Iterator[Finding]:
+    """What gccgo lacks for this module, in an environment of gccgo's."""
+    chosen = ctx.store.active(ctx.environ.get("TOOLMAN_ENV", ""))
+    if environment.GCCGO not in ctx.environ.get(environment.OPTIONS, "").split(",") or not chosen:
+        return
+    cure = "toolman explain --compiler gccgo ./..."
+    environ = cgo.plain(ctx.environ, chosen.target.platform.go) | {"GOTOOLCHAIN": "local"}
+    tags = cgo.own_tags(ctx.environ, [])
+    try:
+        compiler = chosen.tool("gccgo")
+        found = gccgo.examine(
+            ["./..."], go=go, directory=ctx.directory, environ=environ, tags=tags, gccgo=compiler
+        )
+    except ToolmanError as error:
+        yield Finding(about="gccgo", state="broken", text=str(error))
+        return
+    if not found.lacks:
+        yield Finding(about="gccgo", state="ok", text="nothing is seen that it lacks")
+        return
+    first, more = found.lacks[0], len(found.lacks) - 1
+    text = explain_gccgo.said(first) + (f"; and {more} more" if more else "")
+    state: State = "note" if found.builds else "broken"
+    yield Finding(about="gccgo", state=state, text=text, cure=cure)
 
 
 def _written(values: Mapping[str, str]) -> dict[str, str]:

@@ -31,6 +31,7 @@ EXAMPLES = """\
   GOENV=$(toolman env --file --format goenv linux/arm64) go build
   toolman env --cpu raspberrypi4 linux/arm64   for one kind of processor, C and Go
   toolman env --march armv8.1-a linux/arm64    the same by GCC's word
+  toolman env --compiler gccgo arm64-gnu     Go code by gccgo: a library of Go 1.18, no generics
 """
 
 
@@ -47,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     processor = parser.add_mutually_exclusive_group()
     processor.add_argument("--march", metavar="ARCH", help="as GCC's -march; Go's level follows")
     processor.add_argument("--cpu", metavar="CPU", help="a processor: raspberrypi4, graviton3, …")
+    parser.add_argument(
+        "--compiler", choices=environment.COMPILERS, default="gc", help="of Go code (gc)"
+    )
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
         "-s", "--shell", default="sh", metavar="SHELL", help="sh, bash, zsh, fish, pwsh"
@@ -67,17 +71,19 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
     choice = choose.choose(args.target, ctx.store, libc=args.libc, directory=ctx.directory)
     chosen = choose.installed(choice, ctx.store)
     ctx.reporter.detail(f"{chosen.name}: {choice.reason}")
+    if args.compiler == "gccgo":
+        environment.need_gccgo(chosen)
     if args.file:
         print(_file(args, chosen, ctx))
         return 0
     if args.static and chosen.target.libc == "gnu":
         ctx.reporter.step(f"note: {environment.STATIC_GLIBC}")
-    processor = _processor(args, chosen.target.platform)
-    said = environment.statements(chosen, ctx.paths, static=args.static, **processor)
+    wanted = {"compiler": args.compiler, **_processor(args, chosen.target.platform)}
+    said = environment.statements(chosen, ctx.paths, static=args.static, **wanted)
     if args.format:
         _print_format(args.format, said, ctx)
         return 0
-    same = (chosen.name, environment.options(chosen, static=args.static, **processor))
+    same = (chosen.name, environment.options(chosen, static=args.static, **wanted))
     active = ctx.environ.get("TOOLMAN_ENV")
     if active and (active, ctx.environ.get(environment.OPTIONS, "")) != same:
         print(shell.deactivate(dialect, previous(ctx)), end="")
@@ -108,7 +114,8 @@ def _processor(args: argparse.Namespace, platform: Platform) -> dict[str, str]:
 def _file(args: argparse.Namespace, chosen: Toolchain, ctx: Context) -> Path:
     dialect = args.format or shell.dialect(args.shell)
     extension = publish.EXTENSIONS.get(dialect)
-    if args.static is not None or args.march or args.cpu or extension is None:
+    differs = args.static is not None or args.march or args.cpu or args.compiler != "gc"
+    if differs or extension is None:
         raise InputError(
             "the file holds the defaults; print what differs", hint="leave --file away"
         )
@@ -134,7 +141,8 @@ def previous(ctx: Context) -> dict[str, str | None]:
     text = ctx.environ.get(shell.SAVED)
     saved = shell.saved(text, environment.saved_names()) if text else {}
     restore: dict[str, str | None] = {}
-    for one in environment.possible(active, ctx.store, ctx.paths):
+    said = ctx.environ.get(environment.OPTIONS, "")
+    for one in environment.possible(active, said, ctx.store, ctx.paths):
         now = ctx.environ.get(one.name)
         if isinstance(one, shell.Set):
             restore |= {one.name: saved.get(one.name)} if now is not None else {}

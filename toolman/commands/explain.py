@@ -6,16 +6,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolman import choose, environment, store
+from toolman import cgo, choose, environment, store
 from toolman import run as programs
-from toolman.cgo import Explained, Package, explain
-from toolman.commands import output
+from toolman.commands import explain_gccgo, output
 from toolman.errors import InputError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Mapping, Sequence
 
+    from toolman.cgo import Explained, Package
     from toolman.context import Context
     from toolman.target import Platform
     from toolman.toolchain import Toolchain
@@ -26,16 +26,22 @@ EXAMPLES = """\
   toolman explain ./... --target linux/arm64
   toolman explain --svg cgo.svg ./cmd/app      a picture as well
   toolman explain --json net/http
+  toolman explain --compiler gccgo ./...       what gccgo's library and language lack for it
 off: with CGO_ENABLED=0. on: with cgo. static: as in `toolman env arm64-musl`.
+With --compiler gccgo, exit code 1 if it will not build.
 """
-
-_FLAGS = ("-tags=", "--tags=", "-ldflags=", "--ldflags=")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("packages", nargs="*", help="as go names them; that of this directory")
     parser.add_argument("--target", metavar="TARGET", help="in any spelling; that of the pin")
     parser.add_argument("--tags", metavar="TAGS", default="", help="build tags, with commas")
+    parser.add_argument(
+        "--compiler", choices=environment.COMPILERS, default="gc", help="gccgo: what that lacks"
+    )
+    parser.add_argument(
+        "--tests", action="store_true", help="with --compiler gccgo: as go test builds them"
+    )
     parser.add_argument("--svg", type=Path, metavar="FILE", help="write a picture of it")
     output.add_json(parser)
 
@@ -43,14 +49,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, ctx: Context) -> int:
     platform, chosen = _target(args.target, ctx)
     packages = args.packages or ["."]
-    found = explain(
-        packages,
-        go=_go(ctx),
-        directory=ctx.directory,
-        environ=_environ(platform, ctx.environ),
-        tags=[*_tags(ctx.environ), *filter(None, args.tags.split(","))],
-        static_tags=environment.GO_TAGS.split(","),
-    )
+    tags = environment.GO_TAGS.split(",")
+    build: dict[str, Any] = {
+        "go": _go(ctx),
+        "directory": ctx.directory,
+        "environ": cgo.plain(ctx.environ, platform.go),
+        "tags": [*cgo.own_tags(ctx.environ, tags), *filter(None, args.tags.split(","))],
+    }
+    if args.compiler == "gccgo":
+        return explain_gccgo.run(args, packages, build, platform, chosen)
+    found = cgo.explain(packages, **build, static_tags=tags)
     missing = {} if chosen is None else _missing(found, chosen)
     if args.svg:
         store.write(args.svg, _picture(found, f"cgo in {' '.join(packages)}, {platform}"))
@@ -78,22 +86,6 @@ def _go(ctx: Context) -> str:
     if found is None:
         raise InputError("go is not on PATH", hint="install Go: https://go.dev/dl")
     return found
-
-
-def _environ(platform: Platform, environ: Mapping[str, str]) -> dict[str, str]:
-    """For `go list`: the platform, and nothing of an active environment's flags."""
-    ours = ("TOOLMAN_GO_", "CGO_", "GOFLAGS")
-    kept = {key: value for key, value in environ.items() if not key.startswith(ours)}
-    flags = [one for one in environ.get("GOFLAGS", "").split() if not one.startswith(_FLAGS)]
-    return {**kept, "GOOS": "linux", **platform.go, "GOFLAGS": " ".join(flags)}
-
-
-def _tags(environ: Mapping[str, str]) -> list[str]:
-    """The user's own in GOFLAGS."""
-    words = environ.get("GOFLAGS", "").split()
-    said = [one.partition("=")[2] for one in words if one.lstrip("-").startswith("tags=")]
-    ours = environment.GO_TAGS.split(",")
-    return [tag for one in said for tag in one.split(",") if tag and tag not in ours]
 
 
 def _missing(found: Explained, chosen: Toolchain) -> dict[str, list[str]]:

@@ -9,14 +9,16 @@
 # - CGO_ENABLED=0 and `-linkmode=external` exclude each other.
 # So our flags go onto the command line, in front of the user's and inside the same flag.
 #
-# TOOLMAN_GO_LDFLAGS and TOOLMAN_GO_TAGS hold them; without the first, this only runs the real go.
-# It runs before every go command: builtins only, no process but go. Each name begins with `_`,
-# for assigning to a variable that the caller exported would change it for go as well.
+# TOOLMAN_GO_LDFLAGS and TOOLMAN_GO_TAGS hold them, TOOLMAN_GO_GCCGOFLAGS those of gccgo's
+# environment; without either, and with glibc, this only runs the real go. go-checks.sh stands in
+# front of this text. It runs before every go command: builtins only, no process but go. Each name
+# begins with `_`, for assigning to a variable that the caller exported would change it for go, too.
 set -fu
 
 main() {
     find_go
-    [ -n "${TOOLMAN_GO_LDFLAGS-}" ] || exec "$_go" "$@"
+    _set=${TOOLMAN_GO_GCCGOFLAGS-${TOOLMAN_GO_LDFLAGS-}}
+    [ -n "$_set${TOOLMAN_GO_LIBC-}" ] || exec "$_go" "$@"
     read_command "$@"
     # Those that link, and the two that report on what would be built. `get` has built nothing
     # since Go 1.18; to the others GOFLAGS says enough.
@@ -24,9 +26,13 @@ main() {
     build | install | list | run | test | vet) ;;
     *) exec "$_go" "$@" ;;
     esac
-    _mode='' _bare='' _tagged='' _own_tags=''
+    _mode='' _bare='' _tagged='' _own_tags='' _compiler=gc _listing='' _asked=''
+    _flag=ldflags _all=''
+    [ -z "${TOOLMAN_GO_GCCGOFLAGS-}" ] || _flag=gccgoflags _all=all=
     read_goflags
     read_arguments "$@"
+    check "$@"
+    [ -n "$_set" ] || exec "$_go" "$@"
     fit_ours
 
     _refs='' _count=0
@@ -56,15 +62,16 @@ push() {
 
 # push_ours: what the user's flags do not hold already. A -ldflags counts for the packages that its
 # pattern names, without one for those of the command line, and the last wins. So ours stands first
-# if there is no other without a pattern, and then what GOFLAGS has, in its order.
+# if there is no other without a pattern, and then what GOFLAGS has, in its order. gccgo's are for
+# all packages, and so always there: the sysroot among them keys Go's cache.
 push_ours() {
-    [ -n "$_bare" ] || push "-ldflags=$_ours"
+    [ -n "$_bare" ] || push "-$_flag=$_all$_ours"
     _rest=${GOFLAGS-}
     while next_field; do
         _todo=$_rest
-        if split_flag "$_field" && [ "$_name" = ldflags ] && ! is_ours; then
-            merge_ldflags "$_value"
-            push "-ldflags=$_value"
+        if split_flag "$_field" && [ "$_name" = "$_flag" ] && ! is_ours; then
+            merge_flags "$_value"
+            push "-$_flag=$_value"
         fi
         _rest=$_todo
     done
@@ -73,35 +80,10 @@ push_ours() {
     [ -z "$_value" ] || push "-tags=$_value"
 }
 
-# find_go: _go = the first `go` behind this file on PATH. What stands in front of it is taken only
-# if nothing is behind: it may be another toolman's shim, which looks for one behind itself.
-find_go() {
-    _go='' _front=''
-    IFS=:
-    for _dir in ${PATH-}; do
-        _file=${_dir:-.}/go
-        [ -f "$_file" ] && [ -x "$_file" ] || continue
-        if [ "$_file" -ef "$0" ]; then
-            _front=${_front:-$_go} _go=''
-        else
-            _go=${_go:-$_file}
-        fi
-    done
-    unset IFS
-    # exec keeps the process id: two shims that hand a call to each other end here.
-    if [ -z "$_go" ] && [ "${TOOLMAN_GO_SHIM-}" != $$ ]; then
-        _go=$_front
-        export TOOLMAN_GO_SHIM=$$
-    fi
-    [ -z "$_go" ] || return 0
-    echo 'error: no go on PATH but the shim of toolman' >&2
-    echo 'hint: install Go, or put the directory of its go program on PATH' >&2
-    exit 127
-}
-
 # read_command ARGS: _command, and _head = how many arguments end with it and its -C.
 # Go takes -C in front of the subcommand, or as the first flag behind it, and nowhere else.
 read_command() {
+    _chdir=''
     read_chdir "$@"
     shift "$_width"
     _head=$((_width + 1)) _command=${1-}
@@ -114,8 +96,8 @@ read_command() {
 read_chdir() {
     _width=0
     case ${1-} in
-    -C | --C) [ $# -lt 2 ] || _width=2 ;;
-    -C=* | --C=*) _width=1 ;;
+    -C | --C) [ $# -lt 2 ] || _width=2 _chdir=$2 ;;
+    -C=* | --C=*) _width=1 _chdir=${1#*=} ;;
     esac
 }
 
@@ -171,10 +153,12 @@ split_flag() {
 # `go test` alone takes flags behind its packages, until a word that can be neither a package nor
 # the value of a flag that it does not know.
 end_of_flags() {
-    if [ "$_command" != test ] || [ "$_arg" = -- ]; then
+    if [ "$_arg" = -- ]; then
         _open=''
+    elif [ "$_command" != test ]; then
+        _open='' _package=1
     elif [ "$_packages" != over ]; then
-        _packages=in
+        _packages=in _package=1
     elif [ -z "$_loose" ]; then
         _open=''
     fi
@@ -218,10 +202,12 @@ look() {
     _value=$2
     case $1 in
     buildmode) _mode=$2 ;;
-    tags) _tagged=1 ;;
-    ldflags)
+    compiler) _compiler=$2 ;;
+    mod | modfile | overlay) _listing="$_listing -$1=$2" ;;
+    tags) _tagged=1 _asked=$2 ;;
+    "$_flag")
         split_pattern "$2"
-        [ -n "$_pattern" ] || _bare=1
+        [ -n "$_pattern$_all" ] || _bare=1
         ;;
     esac
 }
@@ -229,7 +215,7 @@ look() {
 # rewrite NAME VALUE: _value = VALUE with ours in it.
 rewrite() {
     case $1 in
-    ldflags) merge_ldflags "$2" ;;
+    "$_flag") merge_flags "$2" ;;
     tags) merge_tags "$2" ;;
     *) _value=$2 ;;
     esac
@@ -247,10 +233,10 @@ read_goflags() {
     done
 }
 
-# is_ours: _name and _value are the -ldflags that the environment itself put into GOFLAGS.
+# is_ours: _name and _value are the flags that the environment itself put into GOFLAGS.
 is_ours() {
-    [ "$_name" = ldflags ] || return 1
-    case "$TOOLMAN_GO_LDFLAGS " in
+    [ "$_name" = "$_flag" ] || return 1
+    case "$_set " in
     "$_value "*) [ -n "$_value" ] ;;
     *) return 1 ;;
     esac
@@ -258,7 +244,16 @@ is_ours() {
 
 # fit_ours: _ours and _static, its word for the C linker, for this call's -buildmode.
 fit_ours() {
-    _ours=$TOOLMAN_GO_LDFLAGS _static=''
+    _ours=$_set _static=''
+    if [ "$_flag" = gccgoflags ]; then
+        case $_mode in
+        c-shared | shared)
+            drop_static "$_ours"
+            _ours=$_words
+            ;;
+        esac
+        return
+    fi
     # Without cgo, Go's own linker makes a static program, and refuses the external one.
     [ "${CGO_ENABLED-}" != 0 ] || _ours=''
     case $_mode in
@@ -309,8 +304,8 @@ split_pattern() {
     _flags=${1#"$_pattern"}
 }
 
-# merge_ldflags VALUE: ours in front; the user's come last and win, as with -linkmode=internal.
-merge_ldflags() {
+# merge_flags VALUE: ours in front; the user's come last and win, as with -linkmode=internal.
+merge_flags() {
     _value=$1
     split_pattern "$1" || return 0
     [ -n "$_ours" ] || return 0
