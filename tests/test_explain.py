@@ -43,6 +43,8 @@ import "C"
 func Open() {}
 """,
     "db/more.cc": "int more() { return 0; }\n",
+    "loads/loads.go": 'package loads\n\n// void load(void);\nimport "C"\n\nfunc Do() { C.load() }\n',
+    "loads/load.c": '#include <dlfcn.h>\nvoid load(void) { dlopen("libx.so", RTLD_NOW); }\n',
     "both/with.go": 'package both\n\nimport "C"\n\nfunc Do() {}\n',
     "both/without.go": "//go:build !cgo\n\npackage both\n\nfunc Do() {}\n",
     "pure/main.go": "package main\n\nfunc main() {}\n",
@@ -137,6 +139,13 @@ def test_all_packages_by_a_pattern(author: Author) -> None:
     assert found["example.org/app/db"]["off"] == "does not build: without cgo it has no file"
     assert "dlopen" in found["plugin"]["why"]
     assert found["plugin"]["chain"] == ["example.org/app/plug", "plugin"]
+
+
+def test_what_calls_dlopen_is_told(author: Author) -> None:
+    static = author.packages("./loads")["example.org/app/loads"]["static"]
+    assert static == (
+        "its C code is in the program; it calls dlopen, which fails in a static program"
+    )
 
 
 def test_tags_count(author: Author) -> None:

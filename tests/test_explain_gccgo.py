@@ -187,6 +187,15 @@ def test_it_is_said_before_the_build(author: Author) -> None:
     assert (done.returncode, "hint" in done.stderr) == (1, False)
 
 
+def test_the_list_is_short_before_a_build(author: Author) -> None:
+    paths = [one for one, since in gccgo.packages().items() if float(since) < 1.25]
+    imports = "".join(f'import _ "{one}"\n' for one in paths)
+    author.write({"main.go": f"{HEAD}{imports}\nfunc main() {{}}\n"})
+    lines = author.go("build").stderr.splitlines()
+    more = f"  and {len(paths) - 10} more; see: toolman explain --compiler gccgo ."
+    assert (len(lines), lines[11]) == (13, more)
+
+
 def test_variables_of_loops_are_noted(author: Author) -> None:
     """gc gives each iteration its own since Go 1.22, where go.mod says so."""
     loop = HEAD + (

@@ -165,8 +165,10 @@ def _flags(values: Mapping[str, str], ctx: Context) -> Iterator[Finding]:
 
 def _gccgo(go: str, ctx: Context) -> Iterator[Finding]:
     """What gccgo lacks for this module, in an environment of gccgo's."""
+    if environment.GCCGO not in ctx.environ.get(environment.OPTIONS, "").split(","):
+        return
     chosen = ctx.store.active(ctx.environ.get("TOOLMAN_ENV", ""))
-    if environment.GCCGO not in ctx.environ.get(environment.OPTIONS, "").split(",") or not chosen:
+    if chosen is None:
         return
     cure = "toolman explain --compiler gccgo ./..."
     environ = cgo.plain(ctx.environ, chosen.target.platform.go) | {"GOTOOLCHAIN": "local"}

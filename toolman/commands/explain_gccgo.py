@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from toolman.toolchain import Toolchain
 
 CURE = "build with gc, or keep it out of gccgo's build by //go:build !gccgo"
+_MOST = 10  # lines before a build
 
 
 def run(
@@ -72,12 +73,15 @@ def _lines(found: Examined, head: str) -> Iterator[str]:
 
 def _brief(found: Examined, packages: Sequence[str]) -> Iterator[str]:
     loops = [one for one in found.lacks if one.kind == "loop"]
-    if not found.builds:
+    others = [one for one in found.lacks if one.kind != "loop"]
+    see = f"toolman explain --compiler gccgo {' '.join(packages)}"
+    if others:
         yield "error: gccgo's library and language are those of Go 1.18, without generics"
-        yield from (f"  {said(one)}" for one in found.lacks if one.kind != "loop")
+        yield from (f"  {said(one)}" for one in others[:_MOST])
+        if len(others) > _MOST:
+            yield f"  and {len(others) - _MOST} more; see: {see}"
         yield f"hint: {CURE}"
     if loops:
-        see = f"toolman explain --compiler gccgo {' '.join(packages)}"
         yield f"note: {said(loops[0])} ({len(loops)} such; see: {see})"
 
 
