@@ -143,7 +143,7 @@ def arm64_musl(
 ) -> dict[str, str]:
     """The environment of arm64-musl, over that of a user who has set nothing."""
     user = isolated(tmp_path_factory.mktemp("home"))
-    return _activated("arm64-musl", toolman, user | {"TOOLMAN_HOME": str(home)})
+    return activated("arm64-musl", toolman, user | {"TOOLMAN_HOME": str(home)})
 
 
 @pytest.fixture(scope="session")
@@ -152,7 +152,7 @@ def arm64_gnu(
 ) -> dict[str, str]:
     """The environment of arm64-gnu, over that of a user who has set nothing."""
     user = isolated(tmp_path_factory.mktemp("home"))
-    return _activated("arm64-gnu", toolman, user | {"TOOLMAN_HOME": str(home)})
+    return activated("arm64-gnu", toolman, user | {"TOOLMAN_HOME": str(home)})
 
 
 @pytest.fixture(scope="session")
@@ -161,8 +161,9 @@ def go_version() -> Callable[[str], Path]:
     return tools.go
 
 
-def _activated(name: str, toolman: Runner, environ: dict[str, str]) -> dict[str, str]:
-    done = toolman("env", name, "--format", "json", env=environ)
+def activated(name: str, toolman: Runner, environ: dict[str, str], *words: str) -> dict[str, str]:
+    """`environ` in the environment that `toolman env NAME WORDS` tells of."""
+    done = toolman("env", name, *words, "--format", "json", env=environ)
     assert done.code == 0, done.err
     said = json.loads(done.out)
     prepended = {

@@ -139,7 +139,7 @@ class Builder:
             assert ran.out.strip() == text.format(tag=tag), ran.err
 
 
-GO = ["1.19", "1.21", "1.27"]
+GO = ["1.19", *tools.GO]
 
 
 @pytest.mark.parametrize("version", GO)

@@ -43,7 +43,7 @@ import "C"
 func Open() {}
 """,
     "db/more.cc": "int more() { return 0; }\n",
-    "loads/loads.go": 'package loads\n\n// void load(void);\nimport "C"\n\nfunc Do() { C.load() }\n',
+    "loads/loads.go": 'package loads\n\n// void load(void);\nimport "C"\n',
     "loads/load.c": '#include <dlfcn.h>\nvoid load(void) { dlopen("libx.so", RTLD_NOW); }\n',
     "both/with.go": 'package both\n\nimport "C"\n\nfunc Do() {}\n',
     "both/without.go": "//go:build !cgo\n\npackage both\n\nfunc Do() {}\n",

@@ -61,7 +61,7 @@ STANDARD = {
     "plugin": Known(
         why="plugins are loaded by libc: dlopen",
         off="every plugin.Open fails: plugin: not implemented",
-        on="works with glibc; with musl Go's shared objects crash when they are loaded",
+        on="works, where the program is dynamic",
         static="cannot work: a static program has no dlopen",
     ),
 }

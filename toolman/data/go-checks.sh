@@ -53,20 +53,26 @@ tell() {
     printf '%s\nhint: %s\n' "$1" "$2" >&2
 }
 
-# check_mode: a library of Go's starts by what glibc alone gives it: the arguments of the program,
-# for the functions in .init_array, and room for initial-exec TLS in what dlopen loads.
+# check_mode: Go's start-up code in a library for C takes the program's arguments from where glibc
+# alone puts them, for the functions in .init_array. A plugin is loaded by a Go that runs already:
+# it works, where the program can load anything.
 check_mode() {
+    _cure="--libc gnu linux/${GOARCH-}"
     case $_mode in
-    c-archive) _why='programs with it crash as they start (golang/go#13492)' ;;
+    c-archive) _why='a program with it crashes as it starts (golang/go#13492)' ;;
     c-shared)
-        _why='programs linked with it crash as they start (golang/go#13492)'
-        _why="$_why, and dlopen does not load it (golang/go#54805)"
+        _why='a program with it crashes as it starts (golang/go#13492)'
+        _why="$_why, and one that dlopens it then (golang/go#54805)"
         ;;
-    plugin) _why='dlopen does not load it (golang/go#54805), and a static program has no dlopen' ;;
+    plugin)
+        [ "$_flag" = ldflags ] && [ -n "$_set" ] || return 0
+        _cure="--dynamic ${TOOLMAN_ENV-}"
+        _why='programs are static here, and so have no dlopen'
+        ;;
     *) return 0 ;;
     esac
     tell "error: -buildmode=$_mode does not work with musl: $_why" \
-        "eval \$(toolman env --libc gnu linux/${GOARCH-}); to try it nevertheless: TOOLMAN_GO_CHECK=off"
+        "eval \$(toolman env $_cure); to try it nevertheless: TOOLMAN_GO_CHECK=off"
     exit 2
 }
 
