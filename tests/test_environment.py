@@ -112,6 +112,14 @@ def test_twice_is_once(command: Path, name: str) -> None:
     assert differences(once, twice) == set()
 
 
+def test_exec_leaves_nothing_of_an_active_environment(command: Path) -> None:
+    script = "exec toolman exec arm64-gnu -- env -0"
+    alone = shell("dash", script).stdout
+    within = shell("dash", f"eval $(toolman env linux/arm64); {script}").stdout
+    assert "TOOLMAN_ENV=arm64-gnu" in alone
+    assert differences(alone, within) == set()
+
+
 def differences(before: str, after: str) -> set[str]:
     # zsh counts its children and remembers directories in variables of its own.
     ignored = ("_=", "OLDPWD=", "SHLVL=")

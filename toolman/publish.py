@@ -73,7 +73,7 @@ def apart(chosen: Toolchain, paths: Paths) -> None:
     linked = replace(chosen, about=replace(chosen.about, root=str(chosen.root)))
     for path, to in _tool_links(linked, paths).items():
         store.link(path, to)
-    files = {**_environment_files(linked, paths), paths.shims / "go": _script("go.sh")}
+    files = {**_environment_files(linked, paths), paths.shims / "go": _go_shim()}
     for path, text in files.items():
         store.write(path, text, 0o755 if path.parent == paths.shims else 0o644)
 
@@ -121,7 +121,7 @@ def _wanted(where: Store) -> _Wanted:
         files |= _environment_files(chosen, where.paths)
     links |= _word_links(where, active)
     if active:
-        files[where.paths.shims / "go"] = _script("go-checks.sh") + _script("go.sh")
+        files[where.paths.shims / "go"] = _go_shim()
     return _Wanted(links=links, files=files)
 
 
@@ -179,6 +179,10 @@ def _word_links(where: Store, active: Sequence[Toolchain]) -> dict[Path, str]:
         base / f"{word}.sh": f"{'../' * (word.count('/') + 1)}{name}.sh"
         for word, name in words.items()
     }
+
+
+def _go_shim() -> str:
+    return _script("go-checks.sh") + _script("go.sh")
 
 
 def _script(name: str) -> str:

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
     if args.unset:
         if args.format:
             raise InputError("--unset is for a shell", hint="toolman env --unset -s SHELL")
-        print(shell.deactivate(dialect, previous(ctx)), end="")
+        print(shell.deactivate(dialect, _previous(ctx)), end="")
         return 0
     choice = choose.choose(args.target, ctx.store, libc=args.libc, directory=ctx.directory)
     chosen = choose.installed(choice, ctx.store)
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
     same = (chosen.name, environment.options(chosen, static=args.static, **wanted))
     active = ctx.environ.get("TOOLMAN_ENV")
     if active and (active, ctx.environ.get(environment.OPTIONS, "")) != same:
-        print(shell.deactivate(dialect, previous(ctx)), end="")
+        print(shell.deactivate(dialect, _previous(ctx)), end="")
     print(shell.activate(dialect, said, save=environment.saved_names()), end="")
     return 0
 
@@ -132,7 +132,14 @@ def _print_format(name: str, said: list[shell.Statement], ctx: Context) -> None:
     print(text, end="")
 
 
-def previous(ctx: Context) -> dict[str, str | None]:
+def inactive(ctx: Context) -> dict[str, str]:
+    """The user's environment, without one of toolman's that is active."""
+    before = _previous(ctx)
+    kept = {name: value for name, value in ctx.environ.items() if name not in before}
+    return kept | {name: value for name, value in before.items() if value is not None}
+
+
+def _previous(ctx: Context) -> dict[str, str | None]:
     """The values that the active environment has replaced."""
     active = ctx.environ.get("TOOLMAN_ENV")
     if not active:

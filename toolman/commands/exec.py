@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from toolman import choose, environment
+from toolman.commands import env
 from toolman.errors import InputError
 from toolman.run import replace
 
@@ -33,4 +34,5 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
         raise InputError("no command given", hint="toolman exec linux/arm64 -- go build")
     choice = choose.choose(args.target, ctx.store, libc=args.libc, directory=ctx.directory)
     chosen = choose.installed(choice, ctx.store)
-    replace(argv, environment.applied(environment.statements(chosen, ctx.paths), ctx.environ))
+    said = environment.statements(chosen, ctx.paths)
+    replace(argv, environment.applied(said, env.inactive(ctx)))

@@ -79,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, ctx: Context) -> int:
-    environ = _environ(ctx)
+    environ = env.inactive(ctx)
     wish = _wish(args, ctx)
     with tempfile.TemporaryDirectory(prefix="toolman-matrix-") as made:
         scratch = Path(made)
@@ -130,13 +130,6 @@ def _goes(said: Sequence[str], ctx: Context) -> list[str]:
         str(ctx.directory / Path(word).expanduser()) if "/" in word else word
         for word in _words(said)
     ]
-
-
-def _environ(ctx: Context) -> dict[str, str]:
-    """The user's, without an environment of toolman's that is active."""
-    before = env.previous(ctx)
-    kept = {name: value for name, value in ctx.environ.items() if name not in before}
-    return kept | {name: value for name, value in before.items() if value is not None}
 
 
 def _wish(args: argparse.Namespace, ctx: Context) -> Wish:

@@ -77,14 +77,12 @@ def environ(cell: Cell, store: Store, scratch: Path) -> dict[str, str]:
         # The shims are those of another toolchain of the same name.
         paths = Paths(data=scratch / "home", cache=paths.cache)
         publish.apart(cell.toolchain, paths)
-    plain = cell.cgo != "static" or cell.compiler == "gccgo"
-    said = environment.statements(cell.toolchain, paths, static=not plain)
+    said = environment.statements(
+        cell.toolchain, paths, static=cell.cgo == "static", compiler=cell.compiler
+    )
     found = environment.applied(said, cell.go.environ)
     if cell.cgo == "off":
         found["CGO_ENABLED"] = "0"
-    if cell.compiler == "gccgo":
-        # With any, cmd/go 1.27 puts a marker for gc into archives, which gccgo takes for an object.
-        found["CGO_LDFLAGS"] = ""
     return found
 
 
@@ -111,10 +109,7 @@ def explained(lines: Sequence[str]) -> tuple[str, str | None]:
 
 def _flags(cell: Cell, wish: Wish) -> list[str]:
     flags = [f"-tags={wish.tags}"] if wish.tags else []
-    if cell.compiler == "gccgo":
-        static = ["-gccgoflags=-static"] if cell.cgo == "static" else []
-        return [*flags, "-compiler=gccgo", *static]
-    return [*flags, f"-ldflags={wish.ldflags}"] if wish.ldflags else flags
+    return flags + ([f"-ldflags={wish.ldflags}"] if wish.ldflags and cell.compiler == "gc" else [])
 
 
 def _notes(cell: Cell, wish: Wish) -> tuple[str, ...]:
