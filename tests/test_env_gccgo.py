@@ -139,7 +139,12 @@ class Builder:
             assert ran.out.strip() == text.format(tag=tag), ran.err
 
 
-GO = ["1.19", *tools.GO]
+# The oldest, the newest and one between; the others take their time.
+OFTEN = ("1.19", "1.21", "1.27")
+GO = [
+    one if one in OFTEN else pytest.param(one, marks=pytest.mark.slow)
+    for one in ("1.19", *tools.GO)
+]
 
 
 @pytest.mark.parametrize("version", GO)

@@ -39,9 +39,10 @@ check() {
     vet) ;;
     *) [ "${TOOLMAN_GO_LIBC-}" != musl ] || check_mode ;;
     esac
-    case $_flag,$_compiler in
-    gccgoflags,gccgo) check_gccgo "$@" ;;
-    gccgoflags,* | ldflags,gccgo)
+    case $_set$_flag,$_compiler in
+    ldflags,*) ;; # no flags of ours that could be the wrong compiler's
+    *gccgoflags,gccgo) check_gccgo "$@" ;;
+    *gccgoflags,* | *ldflags,gccgo)
         tell "note: this is the environment of another compiler than $_compiler" \
             "eval \$(toolman env --compiler $_compiler ${TOOLMAN_ENV-})"
         ;;
