@@ -1,7 +1,7 @@
 """GCC's own C torture execute tests: with a toolchain, and beside it with a peer's.
 
-Each test is compiled, linked statically and run, under qemu-user where that is needed. Which of
-the tests' directives count is said in `torture`.
+Each test is compiled, linked statically and run, under qemu-user where that is needed. Which are
+linked dynamically, and which of the tests' directives count, is said in `torture`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import trial
 from tqdm import tqdm
 from trial import Compiler, Outcome
 
-from toolman import choose, qemu, run
+from toolman import choose, elf, qemu, run
 from toolman import target as targets
 from toolman.context import Context
 from toolman.errors import InputError, ToolmanError
@@ -116,11 +116,14 @@ def _compiler(name: str, gcc: Path, platform: Platform, ctx: Context, scratch: P
     triple = run.check("asking gcc", [gcc, "-dumpmachine"]).strip()
     with tempfile.TemporaryDirectory(dir=scratch) as place:
         runner = _runner(gcc, platform, ctx, Path(place))
+        dynamic = _dynamic(gcc, Path(place))
         has = {name for name in torture.PROBES if _probe(name, gcc, runner, Path(place))}
     machine = torture.Machine(
         triple=triple.replace("-linux-", "-unknown-linux-"), has=torture.HOSTED | has
     )
-    return Compiler(name=name, gcc=gcc, version=version, machine=machine, runner=runner)
+    return Compiler(
+        name=name, gcc=gcc, version=version, machine=machine, runner=runner, dynamic=dynamic
+    )
 
 
 def _runner(gcc: Path, platform: Platform, ctx: Context, place: Path) -> tuple[str, ...]:
@@ -131,10 +134,22 @@ def _runner(gcc: Path, platform: Platform, ctx: Context, place: Path) -> tuple[s
     return tuple(qemu.command(program, platform, None, ctx)[:-1])
 
 
+def _dynamic(gcc: Path, place: Path) -> tuple[str, ...]:
+    """Flags by which a program finds this compiler's libc, whatever libc the host has."""
+    program = place / "dynamic"
+    run.check("compiling a dynamic program", [gcc, place / "empty.c", "-o", program])
+    name = Path(elf.inspect(program).interpreter or "").name
+    loader, libc = (
+        Path(run.check("asking gcc", [gcc, f"-print-file-name={one}"]).strip())
+        for one in (name, "libc.so")
+    )
+    return (f"-Wl,--dynamic-linker={loader}", f"-Wl,-rpath,{libc.parent}")
+
+
 def _probe(name: str, gcc: Path, runner: Sequence[str], place: Path) -> bool:
     source = place / f"{name}.c"
     source.write_text(torture.PROBES[name] + "\n", "utf-8")
-    return trial.build_and_run(gcc, [source], runner, place)[0] == "pass"
+    return trial.build_and_run(gcc, [*trial.STATIC, source], runner, place)[0] == "pass"
 
 
 def _platform(gcc: Path) -> Platform:
@@ -247,7 +262,7 @@ def _values(compilers: Sequence[Compiler], results: Sequence[Results]) -> dict[s
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/conformance",
-        description="GCC's own C torture execute tests, linked statically, under qemu-user.",
+        description="GCC's own C torture execute tests, most linked statically, under qemu-user.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

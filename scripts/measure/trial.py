@@ -1,4 +1,4 @@
-"""One test with one compiler: compiled, linked statically, and run."""
+"""One test with one compiler: compiled, linked, and run."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Result = Literal["pass", "unsupported", "compile", "run"]
 
+STATIC = ("-static",)
 _TELLING = ("error", "undefined", "multiple")
 _COMPILING = 300  # seconds; GCC's own limit
 _RUNNING = 60
@@ -32,6 +33,8 @@ class Compiler:
     machine: Machine
     runner: tuple[str, ...]
     """The words before a program that run it here."""
+    dynamic: tuple[str, ...]
+    """The flags of a dynamic program that finds this compiler's libc."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +54,10 @@ def attempt(compiler: Compiler, case: Case, *, level: str, scratch: Path) -> Out
     if isinstance(chosen, str):
         return Outcome(test=case.name, level=level, result="unsupported", said=chosen)
     flags, sources = chosen
+    linked = compiler.dynamic if case.dynamic else STATIC
     with tempfile.TemporaryDirectory(dir=scratch) as place:
         result, said = build_and_run(
-            compiler.gcc, [*level.split(), *flags, *sources], compiler.runner, Path(place)
+            compiler.gcc, [*linked, *level.split(), *flags, *sources], compiler.runner, Path(place)
         )
     return Outcome(test=case.name, level=level, result=result, said=said)
 
@@ -64,7 +68,7 @@ def build_and_run(
     """What a program does that is compiled with `words`, and what was said where it failed."""
     program = place / "program"
     # What DejaGnu gives too: no warnings, and libm.
-    argv = [gcc, "-static", "-w", *words, "-o", program, "-lm"]
+    argv = [gcc, "-w", *words, "-o", program, "-lm"]
     said = _trouble(argv, place, _COMPILING)
     if said is not None:
         return "compile", said
