@@ -139,16 +139,7 @@ def enter(
     """What a command in a root prints, errors included; it must succeed."""
     # As runc sets HOME; and as `docker build` passes proxies.
     env = {"HOME": "/root", **machine.passed(), **env}
-    argv = ["unshare", "--mount", "--pid", "--fork", "sh", "-euc", _ENTER, "sh", root, where]
-    done = subprocess.run(
-        [*argv, *(bound or []), "--", *words],
-        env=env,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+    return machine.apart(_ENTER, "sh", root, where, *(bound or []), "--", *words, env=env)
 
 
 def golang(root: Path, checkout: Path, go: Path) -> None:

@@ -10,10 +10,14 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tools
 
 from toolman.host import Host
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _PASSED = re.compile(
@@ -49,17 +53,21 @@ class Machine:
             "DEBIAN_FRONTEND": "noninteractive",
         }
         user = "0:0" if who == "root" else "1000:1000"
-        # All mounts and processes end with the command.
-        argv = ["unshare", "--mount", "--pid", "--fork", "sh", "-euc", _ENTER]
-        done = subprocess.run(
-            [*argv, self.root, f"--userspec={user}", *words],
-            env=inside,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        assert done.returncode == 0, done.stdout
-        return done.stdout
+        return apart(_ENTER, self.root, f"--userspec={user}", *words, env=inside)
+
+
+def apart(script: str, *words: str | Path, env: Mapping[str, str]) -> str:
+    """What a script of sh prints, `$0` and all, errors included; it must succeed. Its mounts and
+    processes are its own, and end with it."""
+    done = subprocess.run(
+        ["unshare", "--mount", "--pid", "--fork", "sh", "-euc", script, *words],
+        env=env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
 
 
 def passed() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections import Counter
 from dataclasses import asdict, replace
 from itertools import combinations
@@ -392,6 +393,26 @@ def test_mimalloc_is_put_into_the_libc_when_that_is_asked_for() -> None:
     found = steps(blueprint(malloc="mimalloc"))
     assert "musl: library" in before("mimalloc: library", found)
     assert "mimalloc: source" in before("mimalloc: library", found)
+
+
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [
+        ("tree.o", ""),
+        ("cp/parser.o", ""),
+        ("tree-vect-loop.o", "-O1"),
+        ("insn-recog.o", "-O1"),
+        ("insn-emit-10.o", "-O0"),
+    ],
+)
+def test_what_compilers_seldom_do_is_optimized_less(tmp_path: Path, name: str, flags: str) -> None:
+    *_, make, _ = steps(blueprint())["gcc: compilers"].commands
+    (word,) = [one for one in make.argv if one.startswith("COVERAGE_FLAGS=")]
+    (tmp_path / "Makefile").write_text(f"{name}: ; @echo '$(COVERAGE_FLAGS)'\n")
+    done = subprocess.run(
+        ["make", "-s", word, name], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == flags
 
 
 def test_headers_of_debian_are_ready_made() -> None:

@@ -274,6 +274,13 @@ def test_no_directory_of_the_build_is_inside(user: User) -> None:
     assert "Configured with: toolman" in said
 
 
+def test_the_compilers_have_an_allocator_of_their_own(user: User) -> None:
+    (cc1,) = tree(user).rglob("cc1")
+    assert b"mimalloc" in cc1.read_bytes()
+    # It asks the allocator for figures that are glibc's.
+    user.compile(FIRST, "-fmem-report")
+
+
 def test_it_describes_itself(user: User) -> None:
     shown = json.loads(user.toolman("show", FIRST, "--json", env=user.env).out)
     names = {one["name"] for one in shown["components"]}

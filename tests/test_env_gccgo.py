@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import tools
-from test_environment import SHELLS, differences, shell
+from test_environment import SHELLS, assert_taken_back, differences, shell
 from test_go_matrix import PRINTS
 
 from toolman import elf
@@ -90,10 +90,7 @@ def test_fish_takes_it_back(gccgo_command: Path) -> None:
         'test "$GOFLAGS" = -compiler=gccgo; or exit 3; '
         "toolman env --unset -s fish | source; env -0 | sort -z"
     )
-    done = shell("fish", script, CGO_LDFLAGS="-L/x")
-    assert done.returncode == 0, done.stderr
-    before, after = done.stdout.split("@@@@@")
-    assert differences(before, after) == set()
+    assert_taken_back(shell("fish", script, CGO_LDFLAGS="-L/x"))
 
 
 class Builder:

@@ -91,9 +91,7 @@ def test_unset_takes_everything_back(command: Path, name: str) -> None:
     back = "eval $(toolman env --unset)"
     own = {"CC": "my cc", "GOFLAGS": "-mod=vendor", "CGO_CFLAGS": "", "AR": "a|AS=b"}
     done = shell(name, steps.format(f"{there}; {back}"), **own)
-    before, after = done.stdout.split("@@@@@")
-    assert done.returncode == 0, done.stderr
-    assert differences(before, after) == set()
+    assert_taken_back(done)
 
 
 @pytest.mark.parametrize("name", SHELLS)
@@ -120,6 +118,13 @@ def test_exec_leaves_nothing_of_an_active_environment(command: Path) -> None:
     assert differences(alone, within) == set()
 
 
+def assert_taken_back(done: subprocess.CompletedProcess[str]) -> None:
+    """That the environments before and after `@@@@@` are the same."""
+    assert done.returncode == 0, done.stderr
+    before, after = done.stdout.split("@@@@@")
+    assert differences(before, after) == set()
+
+
 def differences(before: str, after: str) -> set[str]:
     # zsh counts its children and remembers directories in variables of its own.
     ignored = ("_=", "OLDPWD=", "SHLVL=")
@@ -135,10 +140,7 @@ def test_fish_sources_it_and_takes_it_back(command: Path) -> None:
         "test (basename $CC) = aarch64-linux-musl-gcc; or exit 3; "
         "toolman env --unset -s fish | source; env -0 | sort -z"
     )
-    done = shell("fish", script, CC="my cc")
-    assert done.returncode == 0, done.stderr
-    before, after = done.stdout.split("@@@@@")
-    assert differences(before, after) == set()
+    assert_taken_back(shell("fish", script, CC="my cc"))
 
 
 def test_the_file_to_source_stays_where_it_is(command: Path, home: Path) -> None:

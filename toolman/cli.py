@@ -7,7 +7,6 @@ import difflib
 import importlib
 import os
 import sys
-import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -247,6 +246,8 @@ class _ShownTable:
     """Lines that are written anew, from the first one on; gone when all is done."""
 
     def __init__(self, lines: Sequence[str]) -> None:
+        import threading  # not for commands that show no table
+
         self._lines = [*lines]
         self._lock = threading.Lock()
         self._write("")

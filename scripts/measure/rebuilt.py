@@ -20,6 +20,7 @@ NOTES = """\
 rebuild  A line of examples/hello-cgo's C is changed, then `go build`: by toolman's environment for
          arm64-musl, as it is by default, against `zig cc -target aarch64-linux-musl` of PyPI's
          ziglang, with the flags that make that program static, too. All caches are warm.
+         Run only if it is named.
 """
 
 _GO = "1.27"
