@@ -51,6 +51,8 @@ def _options(plan: Blueprint) -> tuple[str, ...]:
         # The compiler's own default as well: what needs an executable stack has to say so.
         "--enable-relro",
         "--enable-new-dtags",
+        # As 64-bit targets have it anyway: so nearly all objects are the same for all targets.
+        "--enable-64-bit-bfd",
         "--disable-multilib",
         "--disable-nls",
         "--disable-shared",
