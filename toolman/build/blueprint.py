@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from toolman.target import Target
 
 # Raise it when a step, a flag or the finishing changes what comes out.
-REVISION = 6
+REVISION = 7
 
 
 @dataclass(frozen=True, kw_only=True)

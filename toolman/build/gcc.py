@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from toolman.build import answers, binutils, flags, hostlibs, hot, lto
+from toolman.build import answers, binutils, compilers, flags, hostlibs, lto
 from toolman.build import headers as linux
 from toolman.build.step import Command, Step
 
@@ -29,8 +29,10 @@ INSTALLED = "gcc: installation"
 # What the compilers are linked with, or made by.
 _PARTS = (
     *("build-libiberty", "build-libcpp", "build-fixincludes", "fixincludes", "lto-plugin"),
-    *("libiberty", "libcpp", "libdecnumber", "libbacktrace", "libcody", "zlib"),
+    *("libiberty", "zlib"),
 )
+# The same, for the second processor: the compilers' own configure takes a while.
+_OTHERS = ("libcpp", "libdecnumber", "libbacktrace", "libcody")
 # What the programs of these languages need beside libgcc.
 _LIBRARIES = {
     "c": ("libatomic", "libgomp"),
@@ -38,10 +40,6 @@ _LIBRARIES = {
     "gccgo": ("libbacktrace", "libffi", "libgo"),
     "fortran": ("libquadmath", "libgfortran"),
 }
-# With -O2 only what is worth it is compiled: -O1 takes two thirds of the time, -O0 a third. What
-# GCC generates from its descriptions of machines and patterns are its largest files, and 3 % of a
-# compiler's time; what builds instructions and folds front ends' trees, not half of a percent.
-_UNOPTIMIZED = ("insn-emit%", "generic-match%")
 # Seconds of one core; estimates from builds for aarch64 on busy machines.
 _SECONDS = {"libstdc++-v3": 150, "libgo": 500, "libgfortran": 150, "libffi": 15}
 _COMPILERS = {"c": 500, "c++": 130, "gccgo": 50, "fortran": 50}
@@ -74,7 +72,7 @@ def _parts(plan: Blueprint, layout: Layout) -> Step:
         ),
         needs=("gcc: source", *hostlibs.INSTALLED),
         owns=(where,),
-        seconds=60,
+        seconds=40,
     )
 
 
@@ -82,30 +80,18 @@ def _compilers(plan: Blueprint, layout: Layout) -> Step:
     return Step(
         name=COMPILED,
         commands=(
+            answers.lay(layout, "gcc"),
             lto.pretend_for_gcc(layout),
             _same_checksums(layout),
+            _make(plan, layout, "configure-gcc", *(f"all-{name}" for name in _OTHERS)),
+            compilers.makefile(layout),
             # There is a limits.h to come, though the libc's headers may not be here yet.
-            _make(plan, layout, "LIMITS_H_TEST=true", *_spared(), "all-gcc"),
+            _make(plan, layout, "LIMITS_H_TEST=true", "all-gcc"),
             answers.keep(layout, "gcc"),
         ),
         needs=(PARTS, binutils.INSTALLED, linux.INSTALLED),
-        owns=(layout.objects("gcc") / "gcc",),
+        owns=tuple(layout.objects("gcc") / name for name in ("gcc", *_OTHERS)),
         seconds=sum(_COMPILERS[one] for one in plan.languages),
-    )
-
-
-def _spared() -> tuple[str, ...]:
-    """Variables of GCC's makefile: what the objects of the compilers need not have."""
-    worth, never = (
-        " ".join(f"{one}.o" for one in names) for names in (hot.FILES.split(), _UNOPTIMIZED)
-    )
-    return (
-        # The last of GCC's own flags.
-        f"COVERAGE_FLAGS=$(if $(filter {worth},$@),,$(if $(filter {never},$@),-O0,-O1))",
-        # Tables for unwinding, in programs that throw nothing and have no symbols.
-        "NOEXCEPTION_FLAGS=-fno-exceptions -fno-rtti -fno-asynchronous-unwind-tables",
-        # Nobody reads them: the sources are released ones.
-        "WARN_CXXFLAGS=",
     )
 
 

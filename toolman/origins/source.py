@@ -274,11 +274,14 @@ def _environment(tools: HostTools, ctx: Context) -> dict[str, str]:
 
 def _objects(where: Layout) -> dict[str, str]:
     """ccache's settings. It looks at the files that the compiler says it has read (DEPEND), so
-    that what it does not know costs it nothing."""
+    that what it does not know costs it nothing. Of precompiled headers it wants to hear that they
+    hold no time of day, and depend on no macro."""
     return {
         "CCACHE_DIR": str(where.objects_cache),
         "CCACHE_CONFIGPATH": os.devnull,
         "CCACHE_DEPEND": "1",
+        "CCACHE_PCH_EXTSUM": "1",
+        "CCACHE_SLOPPINESS": "pch_defines,time_macros",
         "CCACHE_MAXSIZE": "2G",
     }
 
