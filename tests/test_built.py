@@ -119,7 +119,8 @@ int main() {
 
 def procedure() -> str:
     """Changes with all that a built tree depends on."""
-    found = [*tools.CHECKOUT.glob("toolman/build/*.py"), *tools.CHECKOUT.glob("recipes/**/*")]
+    found = [*tools.CHECKOUT.glob("toolman/build/*.py"), *tools.CHECKOUT.glob("recipes/*.toml")]
+    found += tools.CHECKOUT.glob("recipes/patches/**/*")
     found += [tools.CHECKOUT / "toolman/targets.toml", tools.CHECKOUT / "toolman/origins/source.py"]
     text = b"".join(path.read_bytes() for path in sorted(found) if path.is_file())
     return hashlib.sha256(text).hexdigest()[:12]
@@ -241,6 +242,11 @@ def test_threads_have_stacks_that_c_code_can_live_with(user: User) -> None:
     assert elf.inspect(user.compile(FIRST, "-static")).stack_size == 8 << 20
     own = elf.inspect(user.compile(FIRST, "-static", "-Wl,-z,stack-size=1048576"))
     assert own.stack_size == 1 << 20
+
+
+def test_qsort_sorts_stably_and_changes_nothing_else(user: User) -> None:
+    source = (tools.CHECKOUT / "tests/programs/libc/sort.c").read_text("utf-8")
+    assert user.run(FIRST, user.compile(FIRST, "-O2", "-static", source=source)) == "sorted\n"
 
 
 def test_host_tools_are_static_and_stripped(user: User) -> None:

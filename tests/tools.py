@@ -55,6 +55,7 @@ _PACKAGES = {
     "zsh": ("zsh-static", "zsh-static"),
     "pkg-config": ("pkgconf-bin", "pkgconf"),
     "qemu-aarch64-static": ("qemu-user-static", "qemu-aarch64-static"),
+    "qemu-x86_64-static": ("qemu-user-static", "qemu-x86_64-static"),
 }
 # What tests call by name, as everybody does.
 _REQUIRED = (*_COMPILERS, "qemu-aarch64-static")
