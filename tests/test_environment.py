@@ -203,6 +203,32 @@ def test_exec_runs_a_command_in_the_environment(toolman: Runner, home: Path) -> 
     assert (done.code, done.out) == (7, "arm64\n")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("arm64-gnu", "--static", "--cpu", "graviton2"),
+        ("linux/arm64", "--libc", "gnu"),
+        ("arm64-musl", "--dynamic", "--march=armv8.1-a"),
+    ],
+)
+def test_exec_takes_what_env_takes(home: Path, toolman: Runner, words: tuple[str, ...]) -> None:
+    wanted = variables(home, toolman, *words)
+    name, *options = words
+    for order in ([name, *options, "--"], [name, *options], [*options, name]):
+        done = toolman("exec", *order, "env", "-0", env={"TOOLMAN_HOME": str(home)})
+        assert done.code == 0, done.err
+        found = dict(one.split("=", 1) for one in done.out.split("\0") if one)
+        assert wanted.items() <= found.items()
+
+
+def test_exec_leaves_the_options_of_the_command_to_it(toolman: Runner, home: Path) -> None:
+    script = 'echo "$CGO_LDFLAGS" "$@"'
+    words = ("arm64-gnu", "--dynamic", "sh", "-c", script, "sh", "--static", "--", "--cpu", "x")
+    done = toolman("exec", *words, env={"TOOLMAN_HOME": str(home)})
+    assert done.out.endswith(" --static -- --cpu x\n")
+    assert "-static" not in done.out.split()[0]
+
+
 def test_goenv_makes_static_programs_without_a_shell(
     toolman: Runner, home: Path, tmp_path: Path
 ) -> None:

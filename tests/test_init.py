@@ -138,6 +138,16 @@ def test_force_puts_all_back_if_one_cannot_be_replaced(toolman: Runner, project:
     assert files(project) == {"Dockerfile"}
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_failure_leaves_nothing_behind(project: Path, kind: str, command: Path) -> None:
+    before = set(project.rglob("*"))
+    words = ["sh", "-c", f"ulimit -f 0; exec {command} init {kind} --output new/place"]
+    done = subprocess.run(words, cwd=project, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: File too large\n"
+    assert set(project.rglob("*")) == before
+
+
 def test_what_the_user_ignores_stays(good: Runner, project: Path) -> None:
     (project / ".dockerignore").write_text("secret\n")
     good("docker")

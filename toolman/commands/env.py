@@ -14,10 +14,8 @@ from toolman.errors import InputError
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
-    from pathlib import Path
 
     from toolman.context import Context
-    from toolman.target import Platform
     from toolman.toolchain import Toolchain
 
 SUMMARY = "print the variables that make a shell, go, cargo and cmake use a toolchain"
@@ -37,6 +35,19 @@ EXAMPLES = """\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", nargs="?", help="a target, in any spelling, or a linked name")
+    add_choice(parser)
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        "-s", "--shell", default="sh", metavar="SHELL", help="sh, bash, zsh, fish, pwsh"
+    )
+    how.add_argument("--format", choices=shell.FORMATS, help="for other readers than a shell")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--file", action="store_true", help="print the path of a file to source")
+    what.add_argument("--unset", action="store_true", help="take back what was set")
+
+
+def add_choice(parser: argparse.ArgumentParser) -> None:
+    """The options that `asked` reads, which say what environment a target gets."""
     parser.add_argument("--libc", choices=("musl", "gnu"), help="for a platform named without one")
     link = parser.add_mutually_exclusive_group()
     link.add_argument(
@@ -51,14 +62,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compiler", choices=environment.COMPILERS, default="gc", help="of Go code (gc)"
     )
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument(
-        "-s", "--shell", default="sh", metavar="SHELL", help="sh, bash, zsh, fish, pwsh"
-    )
-    how.add_argument("--format", choices=shell.FORMATS, help="for other readers than a shell")
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--file", action="store_true", help="print the path of a file to source")
-    what.add_argument("--unset", action="store_true", help="take back what was set")
 
 
 def run(args: argparse.Namespace, ctx: Context) -> int:
@@ -68,27 +71,44 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
             raise InputError("--unset is for a shell", hint="toolman env --unset -s SHELL")
         print(shell.deactivate(dialect, _previous(ctx)), end="")
         return 0
+    if args.file:
+        _need_defaults(args, dialect)
+    chosen, said = asked(args, ctx)
+    if args.file:
+        print(ctx.paths.env / f"{chosen.name}.{publish.EXTENSIONS[dialect]}")
+        return 0
+    if args.format:
+        _print_format(args.format, said, ctx)
+        return 0
+    wanted = environment.applied(said, {})[environment.OPTIONS]
+    active = ctx.environ.get("TOOLMAN_ENV")
+    if active and (active, ctx.environ.get(environment.OPTIONS, "")) != (chosen.name, wanted):
+        print(shell.deactivate(dialect, _previous(ctx)), end="")
+    print(shell.activate(dialect, said, save=environment.saved_names()), end="")
+    return 0
+
+
+def asked(args: argparse.Namespace, ctx: Context) -> tuple[Toolchain, list[shell.Statement]]:
+    """The toolchain that `args` name, and the environment that they ask for.
+
+    Raises:
+        InputError: it is not installed, or cannot do that.
+    """
     choice = choose.choose(args.target, ctx.store, libc=args.libc, directory=ctx.directory)
     chosen = choose.installed(choice, ctx.store)
     ctx.reporter.detail(f"{chosen.name}: {choice.reason}")
     if args.compiler == "gccgo":
         environment.need_gccgo(chosen)
-    if args.file:
-        print(_file(args, chosen, ctx))
-        return 0
     if args.static and chosen.target.libc == "gnu":
         ctx.reporter.step(f"note: {environment.STATIC_GLIBC}")
-    wanted = {"compiler": args.compiler, **_processor(args, chosen.target.platform)}
-    said = environment.statements(chosen, ctx.paths, static=args.static, **wanted)
-    if args.format:
-        _print_format(args.format, said, ctx)
-        return 0
-    same = (chosen.name, environment.options(chosen, static=args.static, **wanted))
-    active = ctx.environ.get("TOOLMAN_ENV")
-    if active and (active, ctx.environ.get(environment.OPTIONS, "")) != same:
-        print(shell.deactivate(dialect, _previous(ctx)), end="")
-    print(shell.activate(dialect, said, save=environment.saved_names()), end="")
-    return 0
+    march, tune = args.march, None
+    if args.cpu:
+        processor = cpu.find(args.cpu, chosen.target.platform)
+        march, tune = processor.march, processor.tune
+    said = environment.statements(
+        chosen, ctx.paths, static=args.static, march=march, tune=tune, compiler=args.compiler
+    )
+    return chosen, said
 
 
 def failure(words: Sequence[str]) -> str:
@@ -104,22 +124,12 @@ def failure(words: Sequence[str]) -> str:
     return shell.failure("sh")
 
 
-def _processor(args: argparse.Namespace, platform: Platform) -> dict[str, str]:
-    if args.cpu:
-        found = cpu.find(args.cpu, platform)
-        return {"march": found.march, "tune": found.tune}
-    return {"march": args.march} if args.march else {}
-
-
-def _file(args: argparse.Namespace, chosen: Toolchain, ctx: Context) -> Path:
-    dialect = args.format or shell.dialect(args.shell)
-    extension = publish.EXTENSIONS.get(dialect)
+def _need_defaults(args: argparse.Namespace, dialect: str) -> None:
     differs = args.static is not None or args.march or args.cpu or args.compiler != "gc"
-    if differs or extension is None:
+    if differs or dialect not in publish.EXTENSIONS:
         raise InputError(
             "the file holds the defaults; print what differs", hint="leave --file away"
         )
-    return ctx.paths.env / f"{chosen.name}.{extension}"
 
 
 def _print_format(name: str, said: list[shell.Statement], ctx: Context) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from toolman import choose, environment
+from toolman import environment
 from toolman.commands import env
 from toolman.errors import InputError
 from toolman.run import replace
@@ -16,23 +16,24 @@ if TYPE_CHECKING:
 SUMMARY = "run a command in the environment of a toolchain"
 EXAMPLES = """\
   toolman exec linux/arm64 -- go build ./...
+  toolman exec arm64-gnu --static --cpu graviton2 -- go build ./...
   toolman exec arm64-gnu -- make CROSS_COMPILE=aarch64-linux-gnu-
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", help="a target, in any spelling, or a linked name")
-    parser.add_argument("--libc", choices=("musl", "gnu"), help="for a platform named without one")
-    parser.add_argument(
-        "argv", nargs=argparse.REMAINDER, metavar="-- COMMAND …", help="what to run"
+    env.add_choice(parser)
+    # As for subcommands: from the first word on that is no option, all is the command's.
+    argv = parser.add_argument(
+        "argv", nargs=argparse.PARSER, metavar="-- COMMAND", default=[], help="what to run"
     )
+    argv.required = False
 
 
 def run(args: argparse.Namespace, ctx: Context) -> int:
     argv = args.argv[1:] if args.argv[:1] == ["--"] else args.argv
     if not argv:
         raise InputError("no command given", hint="toolman exec linux/arm64 -- go build")
-    choice = choose.choose(args.target, ctx.store, libc=args.libc, directory=ctx.directory)
-    chosen = choose.installed(choice, ctx.store)
-    said = environment.statements(chosen, ctx.paths)
+    _, said = env.asked(args, ctx)
     replace(argv, environment.applied(said, env.inactive(ctx)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,12 +93,20 @@ def _write(wanted: Mapping[Path, str], *, force: bool) -> None:
 
 
 def _staged(path: Path, text: str, stack: ExitStack) -> Path:
-    """The text in a file beside `path`, for as long as `stack` is open."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """The text in a file beside `path`, for as long as `stack` is open. Of the directories that
+    this takes, those go with it that nothing has come into."""
+    for directory in reversed([one for one in path.parents if not one.exists()]):
+        directory.mkdir(exist_ok=True)
+        stack.callback(_remove_empty, directory)
     staged = path.with_name(f".{path.name}.{os.getpid()}")
     stack.callback(staged.unlink, missing_ok=True)
     staged.write_text(text, "utf-8")
     return staged
+
+
+def _remove_empty(directory: Path) -> None:
+    with suppress(OSError):
+        directory.rmdir()
 
 
 def _replace(staged: Path, path: Path, stack: ExitStack, undo: ExitStack) -> None:
