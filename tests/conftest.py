@@ -18,11 +18,11 @@ from toolman import again, run
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-pytest_plugins = ["published", "projects"]
+pytest_plugins = ["published", "projects", "go_cells"]
 
 CHECKOUT = Path(__file__).parents[1]
 TOOLCHAINS = ("arm64-musl", "arm64-gnu")
-BUILT = ("test_built", "test_gccgo")
+BUILT = ("test_built", "test_gccgo", "test_go_matrix", "test_go_modules")
 
 # The user's settings that would change what is tested; those of package managers stay.
 _OURS = ("TOOLMAN_", "XDG_", "GO", "CGO_", "PKG_CONFIG", "CARGO_", "CC_", "CXX_", "AR_", "CMAKE_")

@@ -49,7 +49,7 @@ def script(checkout: Path, text: str) -> str:
 def test_glibc_programs_are_as_asked_for_and_run(
     command: Path, checkout: Path, words: str, linkage: dict[str, str]
 ) -> None:
-    script(checkout, f"eval $(toolman env {words}); mkdir out; go build -o out/ ./...")
+    script(checkout, f"eval $(toolman env {words}); mkdir out; go build -o out/ ./pure ./std ./own")
     assert {
         path.name: elf.inspect(path).linkage for path in (checkout / "out").iterdir()
     } == linkage
@@ -95,7 +95,9 @@ def test_every_target_builds_and_runs_go(
     monkeypatch.setenv("TOOLMAN_CACHE", str(tools.CACHE / "toolman"))
     done = toolman("install", target)
     assert done.code == 0, done.err
-    script(checkout, f"eval $(toolman env {target}); mkdir out; go build -o out/ ./...")
+    script(
+        checkout, f"eval $(toolman env {target}); mkdir out; go build -o out/ ./pure ./std ./own"
+    )
     for name in ("pure", "std", "own"):
         assert script(checkout, f"toolman run {target} out/{name}").startswith(name)
         if target.endswith("musl"):

@@ -1,0 +1,5 @@
+//go:build x
+
+package main
+
+func init() { tag = "tagged" }
