@@ -111,3 +111,21 @@ def test_what_is_not_known(word: str, platform: str, says: str, hint: str) -> No
     with pytest.raises(InputError, match=says) as caught:
         cpu.find(word, PLATFORMS[platform])
     assert hint in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("march", "says", "hint"),
+    [
+        ("armv8-a+cryto", "invalid feature modifier", "did you mean"),
+        ("rv64gc", "unknown value", "valid arguments are: armv8-a"),
+    ],
+)
+def test_what_the_compiler_does_not_know(
+    toolman: Runner, home: Path, march: str, says: str, hint: str
+) -> None:
+    for verb, *command in (["env"], ["exec", "true"]):
+        words = ("arm64-musl", "--march", march, *command)
+        done = toolman(verb, *words, env={"TOOLMAN_HOME": str(home)})
+        assert (done.code, done.out) == (2, "false;\n" if verb == "env" else "")
+        assert done.err.startswith(f"error: arm64-musl: {says}")
+        assert hint in done.err.splitlines()[1]

@@ -6,6 +6,8 @@ The usual call never gets here: the launcher prints the file that `publish` rend
 from __future__ import annotations
 
 import itertools
+import os
+import re
 from typing import TYPE_CHECKING
 
 from toolman import choose, cpu, environment, publish, shell, store
@@ -105,10 +107,25 @@ def asked(args: argparse.Namespace, ctx: Context) -> tuple[Toolchain, list[shell
     if args.cpu:
         processor = cpu.find(args.cpu, chosen.target.platform)
         march, tune = processor.march, processor.tune
+    if march:
+        _need_known(chosen, march, tune)
     said = environment.statements(
         chosen, ctx.paths, static=args.static, march=march, tune=tune, compiler=args.compiler
     )
     return chosen, said
+
+
+def _need_known(chosen: Toolchain, march: str, tune: str | None) -> None:
+    """Have the compiler read the words that it will be given; what it says of them is the error."""
+    from toolman import run  # for this alone, and `env` has to be fast
+
+    flags = [f"{chosen.target.platform.flag}={march}", *([f"-mtune={tune}"] if tune else [])]
+    argv = [str(chosen.tool("gcc")), *flags, "-fsyntax-only", "-x", "c", os.devnull]
+    done = run.run(argv)
+    found = re.search(r" error: (.+)", done.err)
+    if done.code and found:
+        note = re.search(r" note: (.+)", done.err)
+        raise InputError(f"{chosen.name}: {found[1]}", hint=note[1] if note else None)
 
 
 def failure(words: Sequence[str]) -> str:
