@@ -47,6 +47,8 @@ func Open() {}
     "loads/load.c": '#include <dlfcn.h>\nvoid load(void) { dlopen("libx.so", RTLD_NOW); }\n',
     "both/with.go": 'package both\n\nimport "C"\n\nfunc Do() {}\n',
     "both/without.go": "//go:build !cgo\n\npackage both\n\nfunc Do() {}\n",
+    "part/with.go": 'package part\n\nimport "C"\n\nfunc do() {}\n',
+    "part/part.go": "package part\n\nfunc Do() { do() }\n",
     "pure/main.go": "package main\n\nfunc main() {}\n",
     "plug/main.go": 'package main\n\nimport "plugin"\n\nfunc main() { plugin.Open("x") }\n',
     "tagged/with.go": '//go:build !purego\n\npackage tagged\n\nimport "C"\n',
@@ -124,6 +126,9 @@ def test_in_words(author: Author) -> None:
     assert "missing" not in said  # arm64-musl is not installed here
     said = author("./both").out
     assert "\nIt builds with CGO_ENABLED=0 too.\n" in said
+    said = author("./part").out
+    assert "\nWith CGO_ENABLED=0 it may not build: a package loses files by that.\n" in said
+    assert "  off        left without those files; what they declare is missing\n" in said
 
 
 def test_what_needs_no_cgo(author: Author) -> None:

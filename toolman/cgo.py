@@ -26,6 +26,7 @@ _FIELDS = (
     *("Dir", "GoFiles", "CgoFiles", "CFiles", "CXXFiles", "CgoLDFLAGS", "CgoPkgConfig"),
 )
 _DLOPEN = "; it calls dlopen, which fails in a static program"
+_LOST = "left without those files; what they declare is missing"
 _FLAGS = ("tags", "ldflags", "compiler", "gccgoflags")
 
 
@@ -93,8 +94,8 @@ class Explained:
     """A build's packages that use cgo; in the order in which `go list` gives them."""
 
     packages: tuple[Package, ...]
-    builds_without: bool
-    """Whether it builds with CGO_ENABLED=0."""
+    builds_without: bool | None
+    """Whether it builds with CGO_ENABLED=0; None where only a compiler can tell."""
     total: int
     """Of packages in the build, the standard library's included."""
 
@@ -135,9 +136,10 @@ def explain(
         for path, one in with_cgo.items()
         if one.get("CgoFiles") or path == "plugin"
     ]
+    builds = not any(one.get("Error") for one in without.values())
     return Explained(
         packages=tuple(found),
-        builds_without=not any(one.get("Error") for one in without.values()),
+        builds_without=None if builds and any(one.off == _LOST for one in found) else builds,
         total=len(with_cgo),
     )
 
@@ -285,4 +287,4 @@ def _off(one: Mapping[str, Any], without: Mapping[str, Any] | None) -> str:
     other = [name for name in without["GoFiles"] if name not in one.get("GoFiles", ())]
     if other:
         return f"other files in their place: {', '.join(other)}"
-    return "left without those files; what they declare is missing"
+    return _LOST

@@ -30,6 +30,11 @@ EXAMPLES = """\
 off: with CGO_ENABLED=0. on: with cgo. static: as in `toolman env arm64-musl`.
 With --compiler gccgo, exit code 1 if it will not build.
 """
+_WITHOUT = {
+    True: "It builds with CGO_ENABLED=0 too.",
+    False: "It does not build with CGO_ENABLED=0.",
+    None: "With CGO_ENABLED=0 it may not build: a package loses files by that.",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -109,10 +114,8 @@ def _lines(
     count = len(found.packages)
     verb = "uses" if count == 1 else "use"
     yield f"{platform}: {count} of {found.total} packages {verb} cgo"
-    if count and found.builds_without:
-        yield "It builds with CGO_ENABLED=0 too."
-    elif count:
-        yield "It does not build with CGO_ENABLED=0."
+    if count:
+        yield _WITHOUT[found.builds_without]
     for one in found.packages:
         yield ""
         yield f"{one.path}  ({one.module or 'standard library'})"
