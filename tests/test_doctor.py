@@ -38,6 +38,7 @@ SAID = {
     "Error relocating ./a: __memcpy_chk: symbol not found": "_FORTIFY_SOURCE",
     "sqlite3-binding.c:35901:42: error: ‘pread64’ undeclared here": "1.14.18",
     "ld: a.o: undefined reference to `lseek64'": "gcc-14-musl-1.2.3",
+    "a.c:1:2: error: 'pread64' undeclared here (not in a function)": "-D_LARGEFILE64_SOURCE",
     "x.c:1:1: error: unknown type name ‘off64_t’": "plain ones",
     "./libh.so: initial-exec TLS resolves to dynamic definition in ./libh.so": "54805",
     "panic: Dynamic loading not supported": "dlopen",
@@ -49,7 +50,7 @@ SAID = {
     'exec: "/app": no such file or directory: unknown': "/app is dynamic",
     "qemu-aarch64: Could not open '/lib/ld-musl-aarch64.so.1': No such file": "ld-musl-aarch64",
     "bash: ./app: cannot execute binary file: Exec format error": "toolman run",
-    "fork/exec /tmp/b001/x.test: exec format error": "-exec",
+    "fork/exec /tmp/b001/x.test: exec format error": "go run and go test",
     "ld: skipping incompatible /usr/lib/libz.so when searching for -lz": "/usr/lib/libz.so",
     "ld: a.o: Relocations in generic ELF (EM: 183)": "another machine",
     "a.o: error adding symbols: file in wrong format": "another machine",
@@ -156,6 +157,17 @@ def test_a_compiler_of_another_machine(author: Author) -> None:
     assert found["CC"]["cure"] == "eval $(toolman env linux/arm64)"
     assert found["running"]["cure"] == "go test -exec 'toolman run linux/arm64'"
     assert author.findings({"CC": "none-such"})["CC"]["text"] == "CC=none-such is not there"
+
+
+def test_programs_that_the_environment_starts(author: Author, home: Path) -> None:
+    author.env["TOOLMAN_HOME"] = str(home)
+    shims = next(home.glob("*/shims"))
+    path = f"{shims}:{author.env['PATH']}"
+    found = author.findings({"GOARCH": "arm64", "PATH": path})["running"]
+    assert (found["state"], found["text"].rpartition(" ")[2]) == (
+        "ok",
+        f"{shims}/go_linux_arm64_exec",
+    )
 
 
 def test_cgo_that_is_off(author: Author) -> None:

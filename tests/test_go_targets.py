@@ -57,9 +57,16 @@ def test_glibc_programs_are_as_asked_for_and_run(
         assert script(checkout, f"toolman run arm64-gnu out/{name}").startswith(f"{name} arm64")
 
 
-def test_go_test_runs_under_qemu(command: Path, checkout: Path) -> None:
-    text = 'eval $(toolman env linux/arm64); go test -v -exec "toolman run linux/arm64" ./std'
+@pytest.mark.parametrize("option", ['-exec "toolman run linux/arm64"', ""])
+def test_go_test_runs_under_qemu(command: Path, checkout: Path, option: str) -> None:
+    text = f"eval $(toolman env linux/arm64); go test -v {option} ./std"
     assert "--- PASS" in script(checkout, text)
+
+
+def test_go_run_runs_under_qemu(command: Path, checkout: Path) -> None:
+    text = "eval $(toolman env linux/arm64); go run ./own"
+    assert script(checkout, text).startswith("own arm64")
+    assert script(checkout, "toolman exec arm64-gnu -- go run ./own").startswith("own arm64")
 
 
 def test_a_build_in_a_home_with_odd_characters(
@@ -72,7 +79,7 @@ def test_a_build_in_a_home_with_odd_characters(
     for shell in ("dash", "bash", "zsh"):
         text = (
             "set -eu; eval $(toolman env linux/arm64); go build -o own.out ./own; "
-            "go build -o std.out -ldflags '-s -w' ./std; toolman run arm64 ./own.out"
+            "go build -o std.out -ldflags '-s -w' ./std; go run ./own"
         )
         argv = [tools.find(shell), "-c", text]
         done = subprocess.run(argv, cwd=checkout, capture_output=True, text=True)

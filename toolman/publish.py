@@ -3,6 +3,7 @@
     shims/<triple>-gcc …          links through active/<name>, so they outlive an update
     shims/<triple>-pkg-config     sh: never looks at the host's packages
     shims/go                      sh: merges the user's flags with the environment's
+    shims/go_linux_arm64_exec …   sh: by these go starts what it has built for another machine
     env/<name>.{sh,fish,ps1}      what `toolman env` prints, to be sourced
     env/<name>.cmake              a CMake toolchain file
     env/<name>.goenv              Go's variables, for GOENV
@@ -122,6 +123,8 @@ def _wanted(where: Store) -> _Wanted:
     links |= _word_links(where, active)
     if active:
         files[where.paths.shims / "go"] = _go_shim()
+    for arch in sorted({one.target.platform.go["GOARCH"] for one in active}):
+        files[where.paths.shims / f"go_linux_{arch}_exec"] = _script("go-exec.sh")
     return _Wanted(links=links, files=files)
 
 

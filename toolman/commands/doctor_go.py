@@ -210,7 +210,11 @@ def _runs(values: Mapping[str, str], ctx: Context) -> Iterator[Finding]:
     if arch == mine:
         return
     names = {one.platform.qemu for one in targets.targets() if one.platform.go["GOARCH"] == arch}
-    if any((_BINFMT / f"qemu-{name}").exists() for name in names):
+    starter = run.which(f"go_linux_{arch}_exec", ctx.environ.get("PATH"))
+    if starter:
+        text = f"go run and go test start {arch} programs by {starter}"
+        yield Finding(about="running", state="ok", text=text)
+    elif any((_BINFMT / f"qemu-{name}").exists() for name in names):
         text = f"the kernel gives {arch} programs to qemu-user by itself (binfmt_misc)"
         yield Finding(about="running", state="ok", text=text)
     else:
