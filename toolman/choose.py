@@ -36,13 +36,22 @@ class Choice:
 
 
 def choose(
-    word: str | None, store: Store, *, libc: Libc | None = None, directory: Path | None = None
+    word: str | None,
+    store: Store,
+    *,
+    libc: Libc | None = None,
+    glibc: str | None = None,
+    directory: Path | None = None,
 ) -> Choice:
     """What `word` means; without a word, what the pin or the default says.
+
+    With `glibc`, the oldest that programs must run with, it is the target with that floor.
 
     Raises:
         InputError: it means nothing, or the pin file is wrong.
     """
+    if glibc:
+        return _floored(word, store, libc or "gnu", glibc, directory)
     if word is None:
         return _unsaid(store, directory)
     installed = store.active(word)
@@ -130,6 +139,16 @@ def _rules(store: Store, directory: Path | None) -> Iterator[tuple[Sequence[Targ
         if not pinned and (pin := project.pin_at(parent)):
             pinned = True  # one above it is another project's
             yield pin.targets, f"pinned in {pin.file}: targets"
+
+
+def _floored(
+    word: str | None, store: Store, libc: Libc, glibc: str, directory: Path | None
+) -> Choice:
+    # Said of a platform it means gnu, whatever the pin or the default would choose.
+    plain = choose(word, store, libc=libc if word else None, directory=directory).target
+    if plain.glibc not in (None, glibc):
+        raise InputError(f"{plain} is not for glibc {glibc}", hint="name one of the two")
+    return _choice(targets.with_glibc(plain, glibc), f"--glibc {glibc}")
 
 
 def _named(found: Target, libc: Libc | None) -> Choice:

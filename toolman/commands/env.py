@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from toolman import choose, cpu, environment, publish, shell, store
+from toolman.commands import output
 from toolman.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ SUMMARY = "print the variables that make a shell, go, cargo and cmake use a tool
 EXAMPLES = """\
   eval $(toolman env linux/arm64)            sh, dash, bash, zsh; static, with musl
   eval $(toolman env arm64-gnu --static)
+  eval $(toolman env arm64-gnu.2.28)         dynamic, for glibc 2.28 and newer; or: --glibc 2.28
   toolman env -s fish linux/arm64 | source
   . "$(toolman env --file linux/arm64)"      a file that stays where it is
   eval $(toolman env --unset)                take everything back
@@ -51,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_choice(parser: argparse.ArgumentParser) -> None:
     """The options that `asked` reads, which say what environment a target gets."""
     parser.add_argument("--libc", choices=("musl", "gnu"), help="for a platform named without one")
+    output.add_glibc(parser)
     link = parser.add_mutually_exclusive_group()
     link.add_argument(
         "--static", action="store_true", default=None, help="link statically (musl's default)"
@@ -96,7 +99,9 @@ def asked(args: argparse.Namespace, ctx: Context) -> tuple[Toolchain, list[shell
     Raises:
         InputError: it is not installed, or cannot do that.
     """
-    choice = choose.choose(args.target, ctx.store, libc=args.libc, directory=ctx.directory)
+    choice = choose.choose(
+        args.target, ctx.store, libc=args.libc, glibc=args.glibc, directory=ctx.directory
+    )
     chosen = choose.installed(choice, ctx.store)
     ctx.reporter.detail(f"{chosen.name}: {choice.reason}")
     if args.compiler == "gccgo":

@@ -26,6 +26,7 @@ EXAMPLES = """\
   toolman install arm64-musl
   toolman install linux/arm64 linux/amd64      (musl, unless a pin or default says otherwise)
   toolman install arm64-gnu --with c++,gccgo
+  toolman install arm64-gnu --glibc 2.28               (programs run on Debian 10, RHEL 8 and later)
   toolman install riscv64-gnu --dry-run
   toolman install                                      (what this project's toolman.toml wants)
   toolman install arm64-musl --with c++                (built from source: minutes)
@@ -42,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--with", dest="languages", default="", metavar="LANG,…", help="c++, gccgo, fortran"
     )
     parser.add_argument("--libc", choices=("musl", "gnu"), help="for platforms named without one")
+    output.add_glibc(parser)
     origins = (*ORIGINS, "linked")
     parser.add_argument("--origin", choices=origins, help="where the bytes come from")
     parser.add_argument("--publisher", metavar="NAME", help="take another publisher's toolchain")
@@ -77,7 +79,7 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
 def _named(args: argparse.Namespace, ctx: Context) -> Sequence[Want]:
     wanted = languages(word for word in args.languages.split(",") if word)
     choices = [
-        choose.choose(word, ctx.store, libc=args.libc, directory=ctx.directory)
+        choose.choose(word, ctx.store, libc=args.libc, glibc=args.glibc, directory=ctx.directory)
         for word in args.target
     ]
     names = ("gcc", "recipe", "malloc", "publisher")
@@ -88,7 +90,7 @@ def _named(args: argparse.Namespace, ctx: Context) -> Sequence[Want]:
 
 def _pinned(args: argparse.Namespace, ctx: Context) -> Sequence[Want]:
     pin = project.needed(ctx.directory)
-    names = ("languages", "libc", "origin", "gcc", "recipe", "malloc", "publisher")
+    names = ("languages", "libc", "glibc", "origin", "gcc", "recipe", "malloc", "publisher")
     if any(getattr(args, name) for name in names):
         raise InputError(
             f"without a target, {pin.file} says what to install",

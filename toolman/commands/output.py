@@ -37,6 +37,12 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON (it has a schema number)")
 
 
+def add_glibc(parser: argparse.ArgumentParser) -> None:
+    """The option of commands that choose a target."""
+    text = "of gnu: the oldest glibc that programs must run with, as in arm64-gnu.2.28"
+    parser.add_argument("--glibc", metavar="VERSION", help=text)
+
+
 def add_jobs(parser: argparse._ActionsContainer) -> None:
     """The option of all commands that may build from source."""
     parser.add_argument("--jobs", "-j", type=_count, metavar="N", help="how many jobs at once")

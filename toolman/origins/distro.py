@@ -18,7 +18,7 @@ from toolman import recipe, run
 from toolman.checkpoint import checkpoint
 from toolman.digest import sha256
 from toolman.errors import AbsentError, IntegrityError, NetworkError
-from toolman.origins import apt, finish, musl
+from toolman.origins import apt, finish, floor, musl
 from toolman.request import Request
 from toolman.store import remove_tree
 from toolman.toolchain import Component, Description
@@ -97,6 +97,8 @@ class Plan:
             "languages": self.request.languages,
             "packages": sorted(component.sha256 for component in self.components),
         }
+        if self.request.target.glibc:
+            inputs["floor"] = floor.digest()
         return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
@@ -120,6 +122,7 @@ def plan(request: Request, ctx: Context) -> Plan:
 
     Raises:
         AbsentError: the archive lacks one of them.
+        InputError: its glibc is older than the target's floor.
         NetworkError, IntegrityError: the lists could not be had, or are forged.
     """
     host, cache, reporter = ctx.host, ctx.paths.cache, ctx.reporter
@@ -135,6 +138,9 @@ def plan(request: Request, ctx: Context) -> Plan:
         if foreign is None:
             raise
         return _plan_with_source(request, host, cache, reporter)
+    for deb in closure:
+        if deb.name.startswith("libc6-dev"):
+            floor.check(request.target, deb.version)
     return _sort(request, host, archive, closure, helpers)
 
 
@@ -171,10 +177,14 @@ def make(chosen: Plan, into: Path, ctx: Context) -> Description:
     checkpoint("after-unpack")
     build = _musl_builder(trees, chosen, reporter) if chosen.sources else None
     reporter.step("finishing the tree")
-    finished = finish.finish(trees, chosen.request.target, chosen.host, build)
+    target = chosen.request.target
+    finished = finish.finish(trees, target, chosen.host, build)
+    if target.glibc:
+        reporter.step(f"lowering glibc to {target.glibc}")
+        floor.lower(into, finished, target.glibc, trees.aside)
     return Description(
-        name=chosen.request.target.name,
-        target=chosen.request.target,
+        name=target.name,
+        target=target,
         version=finished.version,
         digest=chosen.digest,
         origin=NAME,

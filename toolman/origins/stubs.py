@@ -1,0 +1,148 @@
+"""Libraries for the linker alone: the names of a glibc's symbols as of an older version.
+
+A stub has no code. It is assembled from the dynamic symbols of the real library, as `readelf`
+prints them, and has its name (SONAME). Of each symbol the versions above the floor are left out,
+and the newest of the others is the default, the one that a program is linked with: `pow` is
+`pow@GLIBC_2.17` where the real libm.so.6 says `pow@@GLIBC_2.29`. A symbol that has only newer
+versions is not there, so that a program which needs it fails to link.
+
+Symbols that glibc 2.34 moved into libc.so.6 go back to the library that they came from, for an
+older libc.so.6 does not have them. Objects keep their sizes and their places relative to each
+other: a program that copies `environ` must know that `__environ` is the same one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from toolman.target import glibc_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    Version = tuple[int, ...]
+    Libraries = Mapping[str, Sequence["Symbol"]]
+
+LIBC = "libc.so.6"
+MERGED = (2, 34)
+"""The glibc whose libc.so.6 has what libpthread, libdl … had before."""
+
+_NODE = "GLIBC_"
+_FILE = re.compile(r"File: (\S+)")
+_SYMBOL = re.compile(
+    r"\s*\d+: ([0-9a-f]+) +(\w+) (\w+) +(\w+) +\w+ +(?:\[.*?\] +)?\d+ (\w+)@@?GLIBC_([\d.]+)$"
+)
+_PLACEHOLDER = re.compile(r"__lib\w+_version_placeholder")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Symbol:
+    """One version of a symbol that a library defines."""
+
+    name: str
+    version: Version
+    address: int
+    size: int
+    is_object: bool
+    is_weak: bool
+
+
+def parse(printed: str) -> dict[str, list[Symbol]]:
+    """The symbols with a version of glibc's, by library, in what `readelf -W --dyn-syms` printed.
+
+    Libraries without such symbols are left out.
+    """
+    found: dict[str, list[Symbol]] = defaultdict(list)
+    library = ""
+    for line in printed.splitlines():
+        if match := _FILE.match(line):
+            library = match[1].rpartition("/")[2]
+        elif (match := _SYMBOL.match(line)) and not _PLACEHOLDER.match(match[5]):
+            address, size, kind, binding, name, version = match.groups()
+            symbol = Symbol(
+                name=name,
+                version=glibc_version(version),
+                address=int(address, 16),
+                size=int(size, 0),
+                is_object=kind == "OBJECT",
+                is_weak=binding == "WEAK",
+            )
+            found[library].append(symbol)
+    return dict(found)
+
+
+def lowered(libraries: Libraries, floor: Version, moved: Iterable[Mapping[str, Any]]) -> Libraries:
+    """What the libraries of `floor` have of these symbols; `moved` is that of `past.toml`."""
+    homes = _homes(floor, moved)
+    result: dict[str, list[Symbol]] = {name: [] for name in libraries}
+    for library, symbols in libraries.items():
+        for symbol in symbols:
+            if symbol.version > floor:
+                continue
+            home, newest = homes.get(symbol.name, (library, floor))
+            if library == LIBC and symbol.version <= newest:
+                result.setdefault(home, []).append(symbol)
+            else:
+                result[library].append(symbol)
+    return result
+
+
+def assembly(symbols: Sequence[Symbol]) -> str:
+    """The stub's text for the assembler; `script` has the versions that it speaks of."""
+    defaults: dict[str, Version] = {}
+    for one in symbols:
+        defaults[one.name] = max(one.version, defaults.get(one.name, one.version))
+    labels = {one: f"s{number}" for number, one in enumerate(symbols)}
+    lines = [".text"]
+    for one in symbols:
+        if not one.is_object:
+            lines += [*_head(one, labels[one], "function"), f"{labels[one]}: .skip 4"]
+    lines.append(".bss")
+    lines += _objects([one for one in symbols if one.is_object], labels)
+    for one, label in labels.items():
+        at = "@@" if one.version == defaults[one.name] else "@"
+        lines.append(f".symver {label}, {one.name}{at}{_node(one.version)}")
+    lines.append('.section .note.GNU-stack,"",%progbits')
+    return "\n".join([*lines, ""])
+
+
+def script(symbols: Iterable[Symbol]) -> str:
+    """The stub's version script for the linker."""
+    nodes = [_node(version) for version in sorted({one.version for one in symbols})]
+    before = ["", *(f" {node}" for node in nodes)]
+    heads = [f"{node} {{ }}{parent};" for node, parent in zip(nodes, before, strict=False)]
+    return "\n".join([*heads, "STUB { local: *; };", ""])
+
+
+def _homes(floor: Version, moved: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, Version]]:
+    """By symbol: the library that has it at `floor`, and its newest version there."""
+    homes: dict[str, tuple[str, Version]] = {}
+    for row in moved:
+        if floor < glibc_version(row["until"]):
+            place = (row["library"], glibc_version(row["newest"]))
+            homes |= dict.fromkeys(row["names"].split(), place)
+    return homes
+
+
+def _objects(objects: Sequence[Symbol], labels: Mapping[Symbol, str]) -> Iterator[str]:
+    yield ".balign 64"
+    ordered = sorted(objects, key=lambda one: one.address)
+    at = ordered[0].address & -64 if ordered else 0
+    for one in ordered:
+        yield f".skip {one.address - at}"
+        yield from (*_head(one, labels[one], "object"), f"{labels[one]}:")
+        at = one.address
+    if ordered:
+        yield f".skip {max(one.address + one.size for one in ordered) - at}"
+
+
+def _head(one: Symbol, label: str, kind: str) -> tuple[str, ...]:
+    binding = "weak" if one.is_weak else "globl"
+    return f".{binding} {label}", f".type {label}, %{kind}", f".size {label}, {one.size or 4}"
+
+
+def _node(version: Version) -> str:
+    return _NODE + ".".join(map(str, version))
