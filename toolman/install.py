@@ -347,8 +347,6 @@ def _tell_publishers(request: Request, ctx: Context) -> None:
 
 def _asked(name: str, request: Request, ctx: Context) -> Plan | str | NetworkError:
     """The plan of an origin, or why it has none: it does not offer that, or is out of reach."""
-    if request.target.glibc and name == _SLOW:
-        return "it builds one glibc, and no floor for it"
     module = _origin(name)
     reason: str | None = module.offers(request, ctx)
     if reason:

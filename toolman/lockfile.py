@@ -262,7 +262,7 @@ _PARSED: dict[str, Callable[[Any], Any]] = {
 
 
 def _lines(one: Locked) -> Iterator[str]:
-    head = f"target.{one.target.name}"
+    head = f"target.{_key(one.target.name)}"
     yield f"[{head}]"
     yield f"origin = {_quoted(one.origin)}"
     yield f"languages = [{', '.join(map(_quoted, one.languages))}]"

@@ -171,9 +171,10 @@ def _word_links(where: Store, active: Sequence[Toolchain]) -> dict[Path, str]:
     names = {one.name for one in active}
     words: dict[str, str] = {name: name for name in names}
     for platform in {one.target.platform.docker: one.target.platform for one in active}.values():
-        both = [Target(platform=platform, libc=libc) for libc in LIBCS]
+        known = [Target(platform=platform, libc=libc) for libc in LIBCS]
+        known += [one.target for one in active if one.target.glibc]
         meant = choose.choose(platform.docker, where).name
-        spellings = {one.name: target.spellings(one) for one in both}
+        spellings = {one.name: target.spellings(one) for one in known}
         spellings[meant] = [*spellings[meant], *target.spellings(platform)]
         for name in names.intersection(spellings):
             words |= {word: name for word in spellings[name] if word not in names}

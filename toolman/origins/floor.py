@@ -137,7 +137,7 @@ def _make_stubs(work: _Work) -> Libraries:
     real = stubs.parse(run.check("readelf", [work.tool("readelf"), "-W", "--dyn-syms", *files]))
     if stubs.LIBC not in real:
         raise BuildError(f"the sysroot has no {stubs.LIBC} with symbol versions")
-    made = stubs.lowered(real, work.floor, work.past["moved"])
+    made = stubs.lowered(real, work.floor, work.past)
     with ThreadPoolExecutor(_JOBS) as pool:
         list(pool.map(lambda name: _make_stub(work, name, made), made))
     return made

@@ -4,7 +4,8 @@ A stub has no code. It is assembled from the dynamic symbols of the real library
 prints them, and has its name (SONAME). Of each symbol the versions above the floor are left out,
 and the newest of the others is the default, the one that a program is linked with: `pow` is
 `pow@GLIBC_2.17` where the real libm.so.6 says `pow@@GLIBC_2.29`. A symbol that has only newer
-versions is not there, so that a program which needs it fails to link.
+versions is not there, so that a program which needs it fails to link. One that has no default, for
+old programs alone, gets none.
 
 Symbols that glibc 2.34 moved into libc.so.6 go back to the library that they came from, for an
 older libc.so.6 does not have them. Objects keep their sizes and their places relative to each
@@ -15,13 +16,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from toolman.target import glibc_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     Version = tuple[int, ...]
     Libraries = Mapping[str, Sequence["Symbol"]]
@@ -33,7 +34,7 @@ MERGED = (2, 34)
 _NODE = "GLIBC_"
 _FILE = re.compile(r"File: (\S+)")
 _SYMBOL = re.compile(
-    r"\s*\d+: ([0-9a-f]+) +(\w+) (\w+) +(\w+) +\w+ +(?:\[.*?\] +)?\d+ (\w+)@@?GLIBC_([\d.]+)$"
+    r"\s*\d+: ([0-9a-f]+) +(\w+) (\w+) +(\w+) +\w+ +(?:\[.*?\] +)?\d+ (\w+)(@@?)GLIBC_([\d.]+)$"
 )
 _PLACEHOLDER = re.compile(r"__lib\w+_version_placeholder")
 
@@ -48,6 +49,7 @@ class Symbol:
     size: int
     is_object: bool
     is_weak: bool
+    is_default: bool
 
 
 def parse(printed: str) -> dict[str, list[Symbol]]:
@@ -61,7 +63,7 @@ def parse(printed: str) -> dict[str, list[Symbol]]:
         if match := _FILE.match(line):
             library = match[1].rpartition("/")[2]
         elif (match := _SYMBOL.match(line)) and not _PLACEHOLDER.match(match[5]):
-            address, size, kind, binding, name, version = match.groups()
+            address, size, kind, binding, name, at, version = match.groups()
             symbol = Symbol(
                 name=name,
                 version=glibc_version(version),
@@ -69,32 +71,30 @@ def parse(printed: str) -> dict[str, list[Symbol]]:
                 size=int(size, 0),
                 is_object=kind == "OBJECT",
                 is_weak=binding == "WEAK",
+                is_default=at == "@@",
             )
             found[library].append(symbol)
     return dict(found)
 
 
-def lowered(libraries: Libraries, floor: Version, moved: Iterable[Mapping[str, Any]]) -> Libraries:
-    """What the libraries of `floor` have of these symbols; `moved` is that of `past.toml`."""
-    homes = _homes(floor, moved)
+def lowered(libraries: Libraries, floor: Version, past: Mapping[str, Any]) -> Libraries:
+    """What the libraries of `floor` have of these symbols; `past` is `past.toml`."""
+    homes = _homes(floor, past["moved"])
+    linked = {one.name for found in libraries.values() for one in found if one.is_default}
+    linked |= {name for row in past["hidden"] for name in row["names"].split()}
     result: dict[str, list[Symbol]] = {name: [] for name in libraries}
     for library, symbols in libraries.items():
         for symbol in symbols:
             if symbol.version > floor:
                 continue
             home, newest = homes.get(symbol.name, (library, floor))
-            if library == LIBC and symbol.version <= newest:
-                result.setdefault(home, []).append(symbol)
-            else:
-                result[library].append(symbol)
-    return result
+            place = home if library == LIBC and symbol.version <= newest else library
+            result.setdefault(place, []).append(symbol)
+    return {library: list(_with_defaults(found, linked)) for library, found in result.items()}
 
 
 def assembly(symbols: Sequence[Symbol]) -> str:
     """The stub's text for the assembler; `script` has the versions that it speaks of."""
-    defaults: dict[str, Version] = {}
-    for one in symbols:
-        defaults[one.name] = max(one.version, defaults.get(one.name, one.version))
     labels = {one: f"s{number}" for number, one in enumerate(symbols)}
     lines = [".text"]
     for one in symbols:
@@ -103,7 +103,7 @@ def assembly(symbols: Sequence[Symbol]) -> str:
     lines.append(".bss")
     lines += _objects([one for one in symbols if one.is_object], labels)
     for one, label in labels.items():
-        at = "@@" if one.version == defaults[one.name] else "@"
+        at = "@@" if one.is_default else "@"
         lines.append(f".symver {label}, {one.name}{at}{_node(one.version)}")
     lines.append('.section .note.GNU-stack,"",%progbits')
     return "\n".join([*lines, ""])
@@ -115,6 +115,13 @@ def script(symbols: Iterable[Symbol]) -> str:
     before = ["", *(f" {node}" for node in nodes)]
     heads = [f"{node} {{ }}{parent};" for node, parent in zip(nodes, before, strict=False)]
     return "\n".join([*heads, "STUB { local: *; };", ""])
+
+
+def _with_defaults(symbols: Sequence[Symbol], linked: Collection[str]) -> Iterator[Symbol]:
+    # The real default, where it is old enough, need not be the newest: a version may have failed.
+    chosen = {one.name: one for one in sorted(symbols, key=lambda one: (one.is_default, one.version))}
+    for one in symbols:
+        yield replace(one, is_default=one.name in linked and one == chosen[one.name])
 
 
 def _homes(floor: Version, moved: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, Version]]:

@@ -7,11 +7,13 @@ typedef void Init(int, char **, char **);
 #define HIDDEN __attribute__((visibility("hidden")))
 
 extern HIDDEN Init *__init_array_start[], *__init_array_end[];
-extern HIDDEN void _init(void);
+/* Newer platforms, as riscv64, have none. */
+extern HIDDEN __attribute__((weak)) void _init(void);
 
 static void construct(int argc, char **argv, char **environ)
 {
-    _init();
+    if (_init)
+        _init();
     for (Init **one = __init_array_start; one != __init_array_end; one++)
         (*one)(argc, argv, environ);
 }
