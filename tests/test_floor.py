@@ -93,7 +93,9 @@ class User:
 @pytest.fixture(scope="module")
 def home() -> Path:
     """A TOOLMAN_HOME with a toolchain for each of `MACHINES`. Tests only read it."""
-    parts = [path.read_bytes() for path in sorted((tools.CHECKOUT / "toolman/data/glibc").iterdir())]
+    parts = [
+        path.read_bytes() for path in sorted((tools.CHECKOUT / "toolman/data/glibc").iterdir())
+    ]
     made = tools.CACHE / f"home-{tools.digest()}-floor-{tools.word(b''.join(parts))}"
     for name in MACHINES:
         tools.install(made, f"{name}-gnu", "--glibc", FLOOR, "--with", "c++")
@@ -101,9 +103,7 @@ def home() -> Path:
 
 
 @pytest.fixture
-def user_of(
-    home: Path, toolman: Runner, tmp_path: Path
-) -> Callable[[str], User]:
+def user_of(home: Path, toolman: Runner, tmp_path: Path) -> Callable[[str], User]:
     def make(name: str) -> User:
         chosen = f"{name}-gnu.{FLOOR}"
         user = isolated(tmp_path) | {"TOOLMAN_HOME": str(home)}

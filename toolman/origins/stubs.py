@@ -119,7 +119,9 @@ def script(symbols: Iterable[Symbol]) -> str:
 
 def _with_defaults(symbols: Sequence[Symbol], linked: Collection[str]) -> Iterator[Symbol]:
     # The real default, where it is old enough, need not be the newest: a version may have failed.
-    chosen = {one.name: one for one in sorted(symbols, key=lambda one: (one.is_default, one.version))}
+    chosen = {
+        one.name: one for one in sorted(symbols, key=lambda one: (one.is_default, one.version))
+    }
     for one in symbols:
         yield replace(one, is_default=one.name in linked and one == chosen[one.name])
 
