@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("modules")]
 MODULES = Path(__file__).parent / "modules"
 VERSION = "1.27"
 PRINTS = {
-    "sqlite3": "3.53.3 /098 /099",
+    "sqlite3": "3.54.1 /098 /099",
     "zstd": "1110000 true true true",
     "yaml": "false (stream (document (block_node (block_mapping",
 }
@@ -72,10 +72,12 @@ def test_geth_is_as_asked_for_and_works(go_for: Maker, target: str) -> None:
     said = go.run(program, "version")
     assert "Version: 1.17.10-stable" in said
     assert "Architecture: arm64" in said
-    # A chain in memory, keys by the C of secp256k1, a script in its console.
-    words = ("--dev", "--datadir", str(go.scratch / "chain"), "--ipcdisable", "--verbosity", "0")
-    said = go.run(program, *words, "console", "--exec", "eth.blockNumber + eth.accounts.length")
-    assert said.splitlines()[-1] == "1"
+    # A key, which is made by the C of secp256k1.
+    (go.scratch / "password").write_text("secret\n")
+    account = ("account", "new", "--lightkdf", "--password", go.scratch / "password")
+    where = ("--datadir", go.scratch / "data")
+    assert "Public address of the key" in go.run(program, *account, *where)
+    assert "Account #0: {" in go.run(program, "account", "list", *where)
 
 
 def test_doctor_knows_why_an_old_sqlite_does_not_compile(go_for: Maker) -> None:
