@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "toolman"
 # From the bottom up; a module imports only from lines above its own, or within its package.
 LAYERS = (
     ("errors", "checkpoint", "digest", "report", "schema", "locks", "lifetimes"),
-    ("offline",),
+    ("offline", "library"),
     ("target", "shell", "run", "gosource"),
     ("blob", "pin", "partial", "syncing", "untar", "web", "credentials"),
     ("registry", "again"),
@@ -36,6 +36,7 @@ LAYERS = (
     ("publish",),
     ("origins",),
     ("smoke", "qemu"),
+    ("libraries",),
     ("install", "matrix"),
     ("locking",),
     ("newer",),

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # In the order in which a user meets them; each is a module of `toolman.commands`.
 COMMANDS = (
     "install",
+    "add",
+    "remove",
     "env",
     "run",
     "verify",

@@ -1,7 +1,9 @@
 """What nothing uses any more, in the store and in the cache.
 
-- toolchains that were superseded: of those of one name all but the one that it means now. One
-  that a running program was started from, or whose environment names it, stays;
+- toolchains that were superseded: of those of one name all but the one that it means now, and
+  the one that its libraries were laid over. One that a running program was started from, or
+  whose environment names it, stays;
+- libraries that no toolchain in use has;
 - what commands that were killed have left in `staging/`;
 - work directories of builds, and downloads that were broken off, untouched for a week.
 
@@ -16,13 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolman import archive, cache, locks, partial, store
+from toolman import archive, cache, library, locks, partial, store
 from toolman.checkpoint import checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from toolman.cache import Item
+    from toolman.library import Built
     from toolman.paths import Paths
     from toolman.store import Store
     from toolman.toolchain import Toolchain
@@ -35,22 +38,24 @@ class Garbage:
     """Something to delete."""
 
     kind: str
-    """`toolchain`, `staging`, `build` or `part`."""
+    """`toolchain`, `library`, `staging`, `build` or `part`."""
     path: Path
     size: int
     """Bytes."""
-    found: Toolchain | Item | None = None
+    found: Toolchain | Built | Item | None = None
 
 
 def garbage(where: Store) -> list[Garbage]:
     """What `collect` would delete now."""
-    return [*_toolchains(where), *_staged(where.paths), *_cached(where.paths)]
+    return [*_toolchains(where), *_libraries(where), *_staged(where.paths), *_cached(where.paths)]
 
 
 def collect(one: Garbage, where: Store) -> bool:
     """Delete it; False if it is in use by now."""
     if isinstance(one.found, cache.Item):
         return cache.remove(one.found, where.paths.cache)
+    if isinstance(one.found, library.Built):
+        return _remove_library(one.found, where)
     if one.found:
         return _remove(one.found, where)
     name, lock_directory = _lock_of(one.path, where.paths)
@@ -64,12 +69,28 @@ def collect(one: Garbage, where: Store) -> bool:
 def _toolchains(where: Store) -> Iterator[Garbage]:
     every = where.toolchains()
     active = {name: where.active(name) for name in {one.name for one in every}}
-    superseded = [one for one in every if active[one.name] != one]
+    bases = {one.about.base for one in active.values() if one}
+    superseded = [o for o in every if active[o.name] != o and o.path.name not in bases]
     used = _used([one.path for one in superseded])
     for one in superseded:
         size = _size(one.path)
         if one.path not in used and size is not None:
             yield Garbage(kind="toolchain", path=one.path, size=size, found=one)
+
+
+def _libraries(where: Store) -> Iterator[Garbage]:
+    used = _laid(where)
+    for path in where.entries():
+        found = library.read(path)
+        size = _size(path) if found and path.name not in used else None
+        if size is not None:
+            yield Garbage(kind="library", path=path, size=size, found=found)
+
+
+def _laid(where: Store) -> set[str]:
+    """The entries of the libraries in the toolchains that names mean."""
+    active = [where.active(name) for name in {one.name for one in where.toolchains()}]
+    return {row.entry(str(one.target)) for one in active if one for row in one.about.libraries}
 
 
 def _size(path: Path) -> int | None:
@@ -83,11 +104,21 @@ def _size(path: Path) -> int | None:
 def _remove(doomed: Toolchain, where: Store) -> bool:
     with locks.idle(where.paths.locks, doomed.name) as free:
         # Perhaps somebody has switched to it, or removed it, meanwhile.
-        if not free or where.active(doomed.name) == doomed or not doomed.path.is_dir():
+        active = where.active(doomed.name)
+        used = active == doomed or (active and active.about.base == doomed.path.name)
+        if not free or used or not doomed.path.is_dir():
             return False
         with where.removed(doomed.path, doomed.name):
             checkpoint("mid-gc")
     return True
+
+
+def _remove_library(doomed: Built, where: Store) -> bool:
+    with locks.idle(where.paths.locks, library.lock(doomed.target)) as free:
+        if not free or doomed.path.name in _laid(where) or not doomed.path.is_dir():
+            return False
+        with where.removed(doomed.path, library.lock(doomed.target)):
+            return True
 
 
 def _used(paths: list[Path]) -> set[Path]:

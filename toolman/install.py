@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from toolman import publish, store, syncing, toolchain
+from toolman import library, publish, store, syncing, toolchain
 from toolman.checkpoint import checkpoint
 from toolman.errors import AbsentError, InputError, NetworkError, ToolmanError
 from toolman.origins import meets
@@ -15,7 +15,7 @@ from toolman.recipe import recipes
 from toolman.request import LANGUAGES, MALLOCS, ORIGINS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -99,8 +99,9 @@ def ensure_exactly(wanted: Exactly, ctx: Context) -> Result:
     """
     name = wanted.name
     present = _stored(wanted, ctx)
-    if present and ctx.store.active(name) == present and publish.is_current(ctx.store):
-        return Result(toolchain=present, fresh=False)
+    active = ctx.store.active(name)
+    if present and active and ctx.store.base(active) == present and publish.is_current(ctx.store):
+        return Result(toolchain=active, fresh=False)
     _check_writable(ctx)
     with _locked(name, ctx), ctx.store.stage(name) as work:
         present = _stored(wanted, ctx)
@@ -172,12 +173,21 @@ def uninstall(name: str, ctx: Context) -> list[Toolchain]:
     store.check_writable(ctx.paths.data)
     with _locked(name, ctx), ExitStack() as graves:
         doomed = [one for one in ctx.store.toolchains() if one.name == name]
-        for one in doomed:
-            graves.enter_context(ctx.store.removed(one.path, name))
+        for path in [*(one.path for one in doomed), *_built_by(doomed, ctx)]:
+            graves.enter_context(ctx.store.removed(path, name))
         publish.publish(ctx.store)
     if not doomed:
         raise InputError(f"{name} is not installed", hint="see: toolman list")
     return doomed
+
+
+def _built_by(doomed: Sequence[Toolchain], ctx: Context) -> Iterator[Path]:
+    """The libraries in the store that these toolchains have built."""
+    names = {one.path.name for one in doomed}
+    for path in ctx.store.entries():
+        found = library.read(path)
+        if found and found.toolchain in names:
+            yield path
 
 
 def renew(broken: Toolchain, ctx: Context) -> None:
@@ -212,7 +222,8 @@ def _any(about: Description) -> None:
 
 
 def _stored(wanted: Exactly, ctx: Context) -> Toolchain | None:
-    named = [one for one in ctx.store.toolchains() if one.name == wanted.name]
+    every = ctx.store.toolchains()
+    named = [one for one in every if one.name == wanted.name and not one.about.base]
     return next((one for one in named if wanted.is_met_by(one.about)), None)
 
 

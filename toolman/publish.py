@@ -158,11 +158,19 @@ def _pkg_config(chosen: Toolchain) -> str:
     where = ":".join(
         f"{root}/{below}/pkgconfig" for below in ("lib", "usr/lib", "usr/share", "share")
     )
-    static = " --static" if environment.default_static(chosen) else ""
+    # What a static library needs is linked with it, in a dynamic program too.
+    only = any(not one.shared for one in chosen.about.libraries)
+    static = " --static" if environment.default_static(chosen) or only else ""
+    # Of ours every .pc file finds its place by itself; another pkg-config would add the sysroot.
+    sysroot = f"PKG_CONFIG_SYSROOT_DIR={shlex.quote(str(root))} " if chosen.about.root else ""
     return (
         "#!/bin/sh\n"
-        f"exec env -u PKG_CONFIG_PATH PKG_CONFIG_LIBDIR={shlex.quote(where)} "
-        f'PKG_CONFIG_SYSROOT_DIR={shlex.quote(str(root))} pkg-config{static} "$@"\n'
+        f"static={static.strip()}\n"
+        f"case $TOOLMAN_ENV:,$TOOLMAN_ENV_OPTIONS, in {shlex.quote(chosen.name)}:*,static,*) "
+        "static=--static ;; esac\n"
+        f"exec env -u PKG_CONFIG_PATH -u PKG_CONFIG_SYSROOT_DIR "
+        f"PKG_CONFIG_LIBDIR={shlex.quote(where)} {sysroot}"
+        'pkg-config $static "$@"\n'
     )
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from toolman.library import Library
     from toolman.pin import Patch, Pin
     from toolman.recipe import Recipe
     from toolman.toolchain import Component, Description, Toolchain
@@ -45,10 +46,12 @@ def document(about: Description, recipe: Recipe | None = None) -> bytes:
     """The SPDX document of a toolchain; `recipe` is the one that it was built by, if known."""
     parts = [_part(one, about, recipe) for one in about.components]
     patches = list(_own_patches(about, recipe))
-    packages = [_root(about, parts), *parts, *(patch for patch, _ in patches)]
+    laid = [_library(one) for one in about.libraries]
+    packages = [_root(about, parts + laid), *parts, *laid, *(patch for patch, _ in patches)]
     related = [
         ("SPDXRef-DOCUMENT", "DESCRIBES", ROOT),
         *_origins(about, parts),
+        *((ROOT, "CONTAINS", one["SPDXID"]) for one in laid),
         *_published_patches(about, recipe),
         *((patch["SPDXID"], "PATCH_FOR", to) for patch, to in patches),
     ]
@@ -165,6 +168,19 @@ def _part(one: Component, about: Description, recipe: Recipe | None) -> Values:
     if pin is None:
         return {**_component(one, _UNKNOWN), "downloadLocation": _UNKNOWN}
     return {**_component(one, pin.license), **_where(pin), **_fixes(one, recipe)}
+
+
+def _library(one: Library) -> Values:
+    """A library in the sysroot; the checksum is its source's."""
+    purl = f"pkg:generic/{_word(one.name)}@{_word(one.version)}?checksum=sha256:{one.sha256}"
+    return {
+        **_package(one.name, one.version, one.license),
+        "SPDXID": _id(one.name, one.sha256),
+        "checksums": [{"algorithm": "SHA256", "checksumValue": one.sha256}],
+        "downloadLocation": _UNKNOWN,
+        "primaryPackagePurpose": "LIBRARY",
+        "externalRefs": [_purl(purl)],
+    }
 
 
 def _component(one: Component, license_: str) -> Values:

@@ -71,6 +71,11 @@ class Store:
         named = [one for one in self.toolchains() if one.name == name]
         return max(named, key=lambda one: _changed(one.path), default=None)
 
+    def base(self, found: Toolchain) -> Toolchain | None:
+        """The toolchain that the libraries of `found` were laid over; itself if it has none;
+        None if that one is gone."""
+        return toolchain.read(self.paths.store / found.about.base) if found.about.base else found
+
     def activate(self, chosen: Toolchain) -> None:
         """Make `chosen` the toolchain that its name means."""
         link(self.paths.active / chosen.name, f"../store/{chosen.path.name}")

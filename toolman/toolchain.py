@@ -15,6 +15,9 @@ The file stands at the head of the tree (schema 1):
     recipe      of one that was built from source: its recipe's label; else null
     malloc      likewise: the allocator of its libc.a, if it is musl's
     publisher   of another publisher's: its name in the catalogue; else null
+Where libraries are laid into the sysroot, and only there (see `library`):
+    base        the entry in the store that they were laid over
+    libraries   a row for each
 """
 
 from __future__ import annotations
@@ -24,12 +27,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toolman import library
 from toolman import target as targets
 from toolman.errors import InputError
 from toolman.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from toolman.library import Library
 
 FILE = "toolchain.json"
 SBOM = "sbom.spdx.json"
@@ -65,6 +71,8 @@ class Description:
     recipe: str | None = None
     malloc: str | None = None
     publisher: str | None = None
+    base: str | None = None
+    libraries: tuple[Library, ...] = ()
 
     @property
     def entry(self) -> str:
@@ -76,6 +84,9 @@ class Description:
         values["target"] = self.target.name
         values["tools"] = dict(sorted(self.tools.items()))
         values["components"] = [asdict(component) for component in self.components]
+        values["libraries"] = [asdict(one) for one in self.libraries]
+        if self.base is None:
+            del values["base"], values["libraries"]
         return {"schema": SCHEMA, **values}
 
 
@@ -148,4 +159,7 @@ def parse(said: Mapping[str, Any]) -> Description | None:
     assert isinstance(found, Target)
     components = tuple(Component(**row) for row in values.pop("components"))
     languages = tuple(values.pop("languages"))
-    return Description(target=found, components=components, languages=languages, **values)
+    libraries = tuple(map(library.parse, values.pop("libraries", ())))
+    return Description(
+        target=found, components=components, languages=languages, libraries=libraries, **values
+    )

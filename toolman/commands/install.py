@@ -11,6 +11,7 @@ from toolman import choose, install, project
 from toolman.commands import output
 from toolman.context import BuildOptions
 from toolman.errors import InputError
+from toolman.libraries import laying
 from toolman.project import Want
 from toolman.request import MALLOCS, ORIGINS, Request, languages
 
@@ -69,8 +70,11 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
         return _dry_run(plans, [one.request for one in wants], args)
     results = []
     for one in wants:
+        before = ctx.store.active(one.target.name)
         results.append(install.ensure(one.request, ctx, one.origin))
         output.tell_installed(results[-1], ctx)
+        if results[-1].fresh:
+            laying.follow(before, results[-1].toolchain, ctx)
     if args.json:
         output.print_json({"installed": [_result(one) for one in results]})
     return 0

@@ -25,6 +25,8 @@ EXAMPLES = """\
   toolman list
   toolman list --available
   toolman list --recipes
+  toolman list --libraries             what toolman add can have
+  toolman list --libraries arm64-musl  what has been added
   toolman list --json
 """
 
@@ -32,10 +34,21 @@ EXAMPLES = """\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--available", action="store_true", help="all targets and who offers them")
     parser.add_argument("--recipes", action="store_true", help="what origin source can build")
+    parser.add_argument(
+        "--libraries",
+        nargs="?",
+        const="",
+        metavar="TARGET",
+        help="what can be added; of a target, what has been",
+    )
     output.add_json(parser)
 
 
 def run(args: argparse.Namespace, ctx: Context) -> int:
+    if args.libraries is not None:
+        from toolman.commands import list_libraries
+
+        return list_libraries.run(args, ctx)
     if args.recipes:
         return _recipes(args)
     return _available(args, ctx) if args.available else _installed(args, ctx)
@@ -52,10 +65,13 @@ def _installed(args: argparse.Namespace, ctx: Context) -> int:
     if not installed:
         ctx.reporter.step("nothing is installed; begin with: toolman install arm64-musl")
         return 0
+    bases = {one.about.base for one in installed if one.path in active}
     lines = [("NAME", "GCC", "LANGUAGES", "ORIGIN", "")]
     for one in installed:
         notes = [] if one.path in active else ["superseded"]
+        notes = ["below its libraries"] if one.path.name in bases else notes
         notes += ["default"] if one.name in defaults else []
+        notes += [f"with {', '.join(map(str, one.about.libraries))}"] if one.about.base else []
         languages = ",".join(one.about.languages)
         said = (one.name, one.about.version, languages, one.about.origin, " ".join(notes))
         lines.append(said)

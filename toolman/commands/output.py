@@ -85,6 +85,7 @@ def summary(toolchain: Toolchain) -> dict[str, Any]:
     values = toolchain.about.to_json()
     for key in ("schema", "tools", "components"):
         del values[key]
+    values.setdefault("libraries", [])
     return {**values, "triple": toolchain.target.triple, "path": str(toolchain.path)}
 
 

@@ -49,6 +49,10 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
         ("digest", f"sha256:{about.digest}"),
     ]
     output.table(rows)
+    if about.libraries:
+        print()
+        laid = [(o.name, o.version, f"sha256:{o.sha256[:12]}", o.license) for o in about.libraries]
+        output.table(laid)
     if about.components:
         print()
         parts = [(one.name, one.version, f"sha256:{one.sha256[:12]}") for one in about.components]

@@ -37,12 +37,15 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
     held = lockfile.read(lockfile.beside(pin))
     found = lock.checked(held, pin, ctx) if args.locked else lock.renewed(held, pin, ctx)
     from toolman import install, locking
+    from toolman.libraries import laying
 
     wanted = [locking.exactly(one, ctx) for one in found.toolchains]
     results = []
     for one in wanted:
+        before = ctx.store.active(one.name)
         results.append(install.ensure_exactly(one, ctx))
         _tell(results[-1], ctx)
+        laying.follow(before, results[-1].toolchain, ctx)
     if args.json:
         output.print_json({"toolchains": [_row(one) for one in results]})
     return 0

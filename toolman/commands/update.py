@@ -43,10 +43,13 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
         _show(found, installed, args, ctx)
         return FOUND if found else 0
     from toolman import install
+    from toolman.libraries import laying
 
     for one in found:
+        before = ctx.store.active(one.name)
         made = install.ensure_exactly(one, ctx).toolchain
         ctx.reporter.step(f"{one.name} updated: gcc {made.about.version}, {_said(one)}")
+        laying.follow(before, made, ctx)
     if args.json:
         output.print_json({"updated": [_row(one) for one in found]})
     elif not found:
@@ -81,7 +84,8 @@ def _look(installed: list[Toolchain], ctx: Context) -> list[Newer]:
             index.refresh(one, ctx)
     pin = project.find_pin(ctx.directory)
     wishes = {one.target.name: one.request for one in pin.wants} if pin else {}
-    looked = [newer.newer(one, ctx, wishes.get(one.name)) for one in installed]
+    bases = [ctx.store.base(one) or one for one in installed]
+    looked = [newer.newer(one, ctx, wishes.get(one.name)) for one in bases]
     return [one for one in looked if one]
 
 
