@@ -7,6 +7,7 @@
     sha256           of its source
     shared           whether it has .so files beside the static ones
     needs            the names of the libraries that it was built against
+    origin           `source`, or `distro`: a package of the host's distribution
     target           `arm64-musl`
     toolchain        the entry of the toolchain whose compiler has built it
 In a `toolchain.json` each library that is laid there has a row, with `asked`: whether the user
@@ -38,11 +39,13 @@ class Library:
     sha256: str
     shared: bool = False
     needs: tuple[str, ...] = ()
+    origin: str = "source"
     asked: bool = True
 
     def entry(self, target: str) -> str:
         """Its directory's name in the store."""
-        return f"{self.name}-{self.version}-{target}-{self.digest[:12]}"
+        version = self.version.replace(":", "_")
+        return f"{self.name}-{version}-{target}-{self.digest[:12]}"
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"

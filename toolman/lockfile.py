@@ -9,6 +9,9 @@ TOML, beside the pin; always the same text for the same toolchains. Schema 1, fo
     recipe, malloc                  as in `toolchain.json`
     index = "corp"                  prebuilt: the index that named the archives
     digest = "…"                    source: of all that it is made of, the host's compiler apart
+    libraries = ["zlib 1.3.1 …"]    those that the pin wants: name, version, and a digest of the
+                                    recipe and the sources
+    needed = ["openssl 3.5.7 …"]    those that these need
 
     [target.arm64-musl.archives]    prebuilt: for each host; for a machine, what runs on every Linux
     x86_64 = { sha256 = "…", size = 1, unpacked = 2, files = 3 }
@@ -37,7 +40,7 @@ from toolman.request import languages
 from toolman.target import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from toolman.host import Host
@@ -56,12 +59,13 @@ _NEEDED = {
     "source": ("gcc", "recipe", "digest"),
 }
 _MORE = {"prebuilt": ("recipe", "malloc"), "distro": (), "source": ("malloc",)}
+_LIBRARIES = ("libraries", "needed")
 _BLOB = ("sha256", "size", "unpacked", "files")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """A package of a distribution."""
+    """A package of a distribution, or a library."""
 
     name: str
     version: str
@@ -91,6 +95,8 @@ class Locked:
     malloc: str | None = None
     index: str | None = None
     digest: str | None = None
+    libraries: tuple[Package, ...] = ()
+    needed: tuple[Package, ...] = ()
     archives: Mapping[str, ArchiveBlob] = field(default_factory=dict)
     systems: Mapping[str, Packages] = field(default_factory=dict)
 
@@ -200,6 +206,13 @@ def _differs(locked: Locked, want: Want) -> str | None:
         return f"is locked by recipe {locked.recipe}"
     if request.malloc not in (None, locked.malloc):
         return f"is locked with malloc {locked.malloc}"
+    wanted = {word.partition("@")[0]: word.partition("@")[2] for word in want.libraries}
+    versions = {one.name: one.version for one in locked.libraries}
+    if wanted.keys() != versions.keys():
+        return f"is locked with {', '.join(versions) or 'no libraries'}"
+    for name, begins in wanted.items():
+        if begins and not f"{versions[name]}.".startswith(f"{begins}."):
+            return f"is locked with {name} {versions[name]}"
     return None
 
 
@@ -209,7 +222,9 @@ def _locked(name: str, row: Mapping[str, Any]) -> Locked:
         raise ValueError(f"{name} is no target")
     origin = _text(row["origin"])
     needed = ("origin", "languages", *_NEEDED[origin])
-    if wrong := set(needed).difference(row) | set(row).difference(needed, _MORE[origin]):
+    if wrong := set(needed).difference(row) | set(row).difference(
+        needed, _MORE[origin], _LIBRARIES
+    ):
         raise ValueError(f"{name}: wrong or missing: {', '.join(sorted(wrong))}")
     values = {key: _PARSED.get(key, _text)(value) for key, value in row.items()}
     return Locked(target=target, **values)
@@ -232,13 +247,18 @@ def _blob(row: Mapping[str, Any]) -> ArchiveBlob:
 
 
 def _packages(row: Mapping[str, Any]) -> Packages:
-    found = []
-    for line in row["packages"]:
-        name, version, sha256 = line.split(" ")
-        found.append(Package(name=name, version=version, sha256=_digest(sha256)))
+    found = _rows(row["packages"])
     _text(row.get("gcc", "-"))
     _digest(row["digest"])
-    return Packages(**{**row, "packages": tuple(found)})
+    return Packages(**{**row, "packages": found})
+
+
+def _rows(lines: Sequence[str]) -> tuple[Package, ...]:
+    found = []
+    for line in lines:
+        name, version, sha256 = line.split(" ")
+        found.append(Package(name=name, version=version, sha256=_digest(sha256)))
+    return tuple(found)
 
 
 def _digest(word: str) -> str:
@@ -258,6 +278,8 @@ _PARSED: dict[str, Callable[[Any], Any]] = {
     "digest": _digest,
     "archives": _archives,
     "systems": _systems,
+    "libraries": _rows,
+    "needed": _rows,
 }
 
 
@@ -269,6 +291,11 @@ def _lines(one: Locked) -> Iterator[str]:
     for key in ("gcc", "recipe", "malloc", "index", "digest"):
         if value := getattr(one, key):
             yield f"{key} = {_quoted(value)}"
+    for key in _LIBRARIES:
+        if rows := getattr(one, key):
+            yield f"{key} = ["
+            yield from _package_lines(rows)
+            yield "]"
     if one.archives:
         yield f"\n[{head}.archives]"
     for key, blob in sorted(one.archives.items()):
@@ -279,9 +306,13 @@ def _lines(one: Locked) -> Iterator[str]:
         yield from [f"gcc = {_quoted(system.gcc)}"] if system.gcc else []
         yield f"digest = {_quoted(system.digest)}"
         yield "packages = ["
-        for row in system.packages:
-            yield f"    {_quoted(f'{row.name} {row.version} {row.sha256}')},"
+        yield from _package_lines(system.packages)
         yield "]"
+
+
+def _package_lines(rows: Sequence[Package]) -> Iterator[str]:
+    for row in rows:
+        yield f"    {_quoted(f'{row.name} {row.version} {row.sha256}')},"
 
 
 def _key(word: str) -> str:

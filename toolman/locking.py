@@ -12,6 +12,7 @@ from toolman import index, install, lockfile, recipe
 from toolman.build.blueprint import REVISION
 from toolman.errors import InputError
 from toolman.index import ArchiveBlob
+from toolman.libraries import choice
 from toolman.lockfile import Lock, Locked, Package, Packages
 from toolman.origins import distro, prebuilt, source
 from toolman.request import MALLOCS, Request
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from toolman.context import Context
     from toolman.index import Index
+    from toolman.libraries.choice import Wish
     from toolman.origins import Part, Plan
     from toolman.project import Pin, Want
     from toolman.toolchain import Description
@@ -43,7 +45,8 @@ def lock(pin: Pin, held: Lock | None, ctx: Context, *, bump: bool = False) -> Lo
             index.refresh(one, ctx)
     for want in pin.wants:
         kept = held.of(want.target) if held else None
-        found.append(_locked(want, kept, ctx, bump))
+        locked = _locked(want, kept, ctx, bump)
+        found.append(_with_libraries(locked, want, None if bump else kept))
     return Lock(toolchains=tuple(found))
 
 
@@ -111,6 +114,44 @@ def _locked(want: Want, kept: Locked | None, ctx: Context, bump: bool) -> Locked
         # Only another host can say what it has now.
         return replace(found, systems={**fitting.systems, **found.systems})
     return found
+
+
+def _with_libraries(one: Locked, want: Want, kept: Locked | None) -> Locked:
+    """With those that are wanted, of the versions that are locked already if those still fit."""
+    held = {row.name: row.version for row in (*kept.libraries, *kept.needed)} if kept else {}
+    wishes = []
+    for wish in map(choice.wish, want.libraries):
+        version = held.get(wish.name, "")
+        fits = version and f"{version}.".startswith(f"{wish.version or version}.")
+        wishes.append(replace(wish, version=version if fits else wish.version))
+    named = {wish.name for wish in wishes}
+    more = [choice.Wish(name=o, version=held[o], asked=False) for o in held if o not in named]
+    chosen = sorted(choice.resolved([*wishes, *more]), key=lambda one: one.name)
+    rows = [(o.asked, Package(name=o.name, version=o.version, sha256=o.digest)) for o in chosen]
+    return replace(
+        one,
+        libraries=tuple(row for asked, row in rows if asked),
+        needed=tuple(row for asked, row in rows if not asked),
+    )
+
+
+def libraries(locked: Locked) -> list[Wish]:
+    """The libraries that are locked, for `laying.ensure`.
+
+    Raises:
+        InputError: this toolman builds one otherwise than the one that locked it.
+    """
+    rows = [*locked.libraries, *locked.needed]
+    asked = {row.name for row in locked.libraries}
+    wishes = [choice.Wish(name=o.name, version=o.version, asked=o.name in asked) for o in rows]
+    digests = {row.name: row.sha256 for row in rows}
+    for one in choice.resolved(wishes):
+        if digests.get(one.name) != one.digest:
+            raise InputError(
+                f"{locked.target}: this toolman builds {one.name} {one.version} otherwise",
+                hint=f"take the toolman that locked it; or: {_BUMP}",
+            )
+    return wishes
 
 
 def _with_this_host(kept: Locked, ctx: Context) -> Locked:

@@ -2,6 +2,7 @@
 
     targets = ["arm64-musl", "amd64-gnu"]    the first is what no word at all means
     languages = ["c++"]                      for every target
+    libraries = ["zlib", "openssl@3.5"]      for every target, see: toolman list --libraries
 
     [target.arm64-musl]                      what differs for one of them
     languages = ["c++", "gccgo"]             in place of those for every target
@@ -9,12 +10,14 @@
     malloc = "mimalloc"                      the allocator inside musl's libc.a
     recipe = "gcc-15-musl"                   a recipe that comes with toolman
     origin = "source"                        prebuilt, distro or source
+    libraries = ["sqlite"]                   in place of those for every target
 
 It is taken as a whole: with one mistake in it, all of its mistakes are listed.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -35,16 +38,19 @@ PIN = "toolman.toml"
 _KEYS = {
     "targets": Key(kind="texts", required=True),
     "languages": Key(kind="texts"),
+    "libraries": Key(kind="texts"),
     "target": Key(kind="headed tables"),
 }
 _TARGET = {
     "languages": Key(kind="texts"),
+    "libraries": Key(kind="texts"),
     "gcc": Key(kind="text"),
     "malloc": Key(kind="text"),
     "recipe": Key(kind="text"),
     "origin": Key(kind="text"),
 }
 _HINT = "the keys are explained in docs/projects.md"
+_LIBRARY = re.compile(r"[a-z0-9][a-z0-9.+-]*(@[0-9][\w.+-]*)?")
 _CHOICES = {"malloc": MALLOCS, "origin": ORIGINS}
 
 
@@ -54,6 +60,8 @@ class Want:
 
     request: Request
     origin: str | None = None
+    libraries: tuple[str, ...] = ()
+    """As `toolman add` takes them: `openssl@3.5`."""
 
     @property
     def target(self) -> Target:
@@ -121,13 +129,13 @@ def _read(file: Path) -> Pin:
     if not found and not wrong:
         wrong.append("targets: names none")
     wrong += _wrong_languages(fit, "")
+    wrong += _wrong_libraries(fit, "")
     tables, more = _tables(fit.get("target", {}), found)
     wrong += more
     if wrong:
         counted = f"{len(wrong)} mistake{'s' * (len(wrong) != 1)}"
         raise InputError("\n  ".join([f"{file}: {counted}", *wrong]), hint=_HINT)
-    every = fit.get("languages", [])
-    wants = [_want(one, tables.get(one.name, {}), every) for one in found]
+    wants = [_want(one, {**fit, **tables.get(one.name, {})}) for one in found]
     return Pin(file=file, wants=tuple(wants))
 
 
@@ -186,6 +194,7 @@ def _wrong_table(table: Mapping[str, Any], where: str) -> Iterator[str]:
     yield from schema.mistakes(table, _TARGET, where)
     fit = schema.fitting(table, _TARGET)
     yield from _wrong_languages(fit, where)
+    yield from _wrong_libraries(fit, where)
     for key, known in _CHOICES.items():
         word = fit.get(key)
         if word and word not in known:
@@ -206,8 +215,19 @@ def _wrong_languages(fit: Mapping[str, Any], where: str) -> Iterator[str]:
             yield f"{where}languages: {error} ({error.hint})"
 
 
-def _want(target: Target, table: Mapping[str, Any], every: Sequence[str]) -> Want:
+def _wrong_libraries(fit: Mapping[str, Any], where: str) -> Iterator[str]:
+    words = fit.get("libraries", ())
+    for word in words:
+        if not _LIBRARY.fullmatch(word):
+            yield f"{where}libraries: '{word}' is no library, as zlib or openssl@3.5"
+    names = [word.partition("@")[0] for word in words]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"{where}libraries: '{name}' stands there twice"
+
+
+def _want(target: Target, table: Mapping[str, Any]) -> Want:
     said = {key: table.get(key) for key in ("gcc", "malloc", "recipe")}
-    spoken = languages(table.get("languages", every))
+    spoken = languages(table.get("languages", ()))
     request = Request(target=target, languages=spoken, **said)
-    return Want(request=request, origin=table.get("origin"))
+    libraries = tuple(table.get("libraries", ()))
+    return Want(request=request, origin=table.get("origin"), libraries=libraries)

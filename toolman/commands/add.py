@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from toolman import choose
 from toolman.commands import output
 from toolman.context import BuildOptions
-from toolman.libraries import choice, laying
+from toolman.libraries import choice, laying, packages
 
 if TYPE_CHECKING:
     import argparse
@@ -21,6 +21,7 @@ EXAMPLES = """\
   toolman add arm64-musl zlib sqlite          static, from pinned sources
   toolman add arm64-musl openssl@3.0          a version, or how it begins; it replaces another
   toolman add arm64-musl curl --shared        .so files beside the static ones
+  toolman add arm64-gnu libpq-dev             any package of the host's own distribution
   toolman list --libraries                    what there is
 Then `#cgo pkg-config: zlib`, `-lz`, CMake's find_package and pkg-config find them. What a library
 needs comes with it. toolman remove takes them away again.
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
     ctx = replace(ctx, build=build)
     chosen = choose.choose(args.target, ctx.store, libc=args.libc, directory=ctx.directory)
     before = choose.installed(chosen, ctx.store)
-    more = [choice.wish(word, shared=args.shared) for word in args.library]
+    more = [packages.wish(word, before, shared=args.shared) for word in args.library]
     made = laying.ensure(before, choice.added(choice.of(before.about.libraries), more), ctx)
     tell(made, before, args, ctx)
     return 0

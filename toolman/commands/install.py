@@ -73,8 +73,8 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
         before = ctx.store.active(one.target.name)
         results.append(install.ensure(one.request, ctx, one.origin))
         output.tell_installed(results[-1], ctx)
-        if results[-1].fresh:
-            laying.follow(before, results[-1].toolchain, ctx)
+        made = laying.follow(before, results[-1].toolchain, ctx)
+        laying.want(made, one.libraries, ctx)
     if args.json:
         output.print_json({"installed": [_result(one) for one in results]})
     return 0

@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, ctx: Context) -> int:
     choice = choose.choose(args.target, ctx.store, libc=args.libc, directory=ctx.directory)
-    found = choose.installed(choice, ctx.store)
+    found = without_libraries(choose.installed(choice, ctx.store), ctx)
     place = _place(args.into, found, ctx)
     made, beside = execute(found, place, ctx, level=args.level, builder=args.builder)
     if args.json:
@@ -67,6 +67,21 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
     ]
     output.table(rows)
     return 0
+
+
+def without_libraries(found: Toolchain, ctx: Context) -> Toolchain:
+    """The toolchain that its libraries were laid over: what an archive holds.
+
+    Raises:
+        InputError: that one is gone.
+    """
+    base = ctx.store.base(found)
+    if base is None:
+        hint = f"toolman uninstall {found.name} && toolman install {found.name}"
+        raise InputError(f"the toolchain below {found.name}'s libraries is gone", hint=hint)
+    if base != found:
+        ctx.reporter.step(f"{found.name} is packed without its libraries")
+    return base
 
 
 def execute(

@@ -37,15 +37,18 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
     held = lockfile.read(lockfile.beside(pin))
     found = lock.checked(held, pin, ctx) if args.locked else lock.renewed(held, pin, ctx)
     from toolman import install, locking
-    from toolman.libraries import laying
+    from toolman.libraries import choice, laying
 
     wanted = [locking.exactly(one, ctx) for one in found.toolchains]
+    libraries = [locking.libraries(one) for one in found.toolchains]
     results = []
-    for one in wanted:
+    for one, wishes in zip(wanted, libraries, strict=True):
         before = ctx.store.active(one.name)
         results.append(install.ensure_exactly(one, ctx))
         _tell(results[-1], ctx)
-        laying.follow(before, results[-1].toolchain, ctx)
+        made = laying.follow(before, results[-1].toolchain, ctx)
+        if wishes:
+            laying.ensure(made, choice.added(choice.of(made.about.libraries), wishes), ctx)
     if args.json:
         output.print_json({"toolchains": [_row(one) for one in results]})
     return 0

@@ -222,7 +222,7 @@ def _sources(missing: Sequence[Chosen], ctx: Context) -> dict[str, tuple[Pin, Pa
 
 def _check(missing: Sequence[Chosen], ctx: Context) -> None:
     for one in missing:
-        if one.shared and not one.recipe.shared and one.recipe.system in ("make", "configure"):
+        if one.shared and not one.recipe.can_be_shared:
             raise InputError(
                 f"{one.name} is not built as a shared library", hint="leave --shared out"
             )

@@ -6,6 +6,8 @@ What nobody has asked for and nothing needs any more goes.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -28,6 +30,10 @@ class Wish:
     version: str | None = None
     """Or how it begins; None: the one that is laid, else the recipe's first."""
     shared: bool = False
+    asked: bool = True
+    """Else only its version is said, for those that need it."""
+    origin: str = "source"
+    """Or `distro`; see `packages`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +51,13 @@ class Chosen:
     def name(self) -> str:
         return self.recipe.name
 
+    @property
+    def digest(self) -> str:
+        """Of its recipe and its sources, whatever builds it."""
+        pins = [pin.sha256 for pin in self.recipe.pins[self.version]]
+        text = json.dumps([self.recipe.digest, self.version, pins])
+        return hashlib.sha256(text.encode()).hexdigest()
+
 
 def wish(word: str, *, shared: bool = False) -> Wish:
     """What `openssl@3.5` means.
@@ -59,8 +72,17 @@ def wish(word: str, *, shared: bool = False) -> Wish:
 
 
 def of(laid: Iterable[Library]) -> list[Wish]:
-    """The wishes that have led to what is laid."""
-    return [Wish(name=o.name, version=o.version, shared=o.shared) for o in laid if o.asked]
+    """The wishes that lead to what is laid."""
+    return [
+        Wish(
+            name=one.name,
+            version=one.version,
+            shared=one.shared and one.asked,
+            asked=one.asked,
+            origin=one.origin,
+        )
+        for one in laid
+    ]
 
 
 def added(before: Sequence[Wish], more: Sequence[Wish]) -> list[Wish]:
@@ -69,7 +91,12 @@ def added(before: Sequence[Wish], more: Sequence[Wish]) -> list[Wish]:
     for one in more:
         old = wishes.get(one.name)
         version = one.version or (old.version if old else None)
-        wishes[one.name] = replace(one, version=version, shared=one.shared or _is_shared(old))
+        shared, asked = one.shared, one.asked
+        if old and old.origin == one.origin:
+            shared, asked = shared or old.shared, asked or old.asked
+        elif not one.version:
+            version = None
+        wishes[one.name] = replace(one, version=version, shared=shared, asked=asked)
     return list(wishes.values())
 
 
@@ -79,7 +106,7 @@ def without(before: Sequence[Wish], names: Sequence[str]) -> list[Wish]:
     Raises:
         InputError: one of them is not there.
     """
-    known = [one.name for one in before]
+    known = [one.name for one in before if one.asked]
     for name in names:
         if name not in known:
             meant = schema.meant(name, known)
@@ -96,7 +123,7 @@ def resolved(wishes: Sequence[Wish]) -> list[Chosen]:
     """
     asked = {one.name: one for one in wishes}
     found: dict[str, Chosen] = {}
-    for name in sorted(asked):
+    for name in sorted(name for name, one in asked.items() if one.asked):
         _add(name, asked, found)
     for one in found.values():
         for other in one.recipe.excludes:
@@ -110,18 +137,30 @@ def _add(name: str, asked: Mapping[str, Wish], found: dict[str, Chosen]) -> None
         return
     known = recipe.load(name)
     said = asked.get(name)
-    needs = [next((o for o in some if o in asked), some[0]) for some in known.needs]
+    needs = [_one_of(some, asked) for some in known.needs]
     for other in needs:
         _add(other, asked, found)
     # Who links a library dynamically wants what that needs likewise.
     shared = any(one.shared for one in asked.values() if one.name == name or _needs(one, name))
     found[name] = Chosen(
         recipe=known,
-        version=known.version(said.version if said else None),
+        version=_version(known, said),
         shared=shared,
-        asked=said is not None,
+        asked=said is not None and said.asked,
         needs=tuple(needs),
     )
+
+
+def _one_of(names: Sequence[str], asked: Mapping[str, Wish]) -> str:
+    """Of libraries any of which will do, the one that is asked for, or was there, or the first."""
+    there = [name for name in names if name in asked]
+    return next((o for o in there if asked[o].asked), there[0] if there else names[0])
+
+
+def _version(known: Recipe, said: Wish | None) -> str:
+    if said is None or not (said.asked or said.version in known.versions):
+        return known.version(None)
+    return known.version(said.version)
 
 
 def _needs(one: Wish, name: str) -> bool:
@@ -130,11 +169,7 @@ def _needs(one: Wish, name: str) -> bool:
     return name in every or any(_needs(Wish(name=other), name) for other in every)
 
 
-def _is_shared(one: Wish | None) -> bool:
-    return one is not None and one.shared
-
-
 def _excluded(one: str, other: str, asked: Mapping[str, Wish]) -> InputError:
     text = f"{one} and {other} exclude each other: they have the same headers and symbols"
-    hint = "keep one of them: toolman remove TARGET " + (other if other in asked else one)
+    hint = f"keep one of them: toolman remove TARGET {other if other in asked else one}"
     return InputError(text, hint=hint)

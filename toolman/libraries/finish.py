@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _PREFIX = "/usr"
 _HERE = "${pcfiledir}/../.."
-_LIBRARY = re.compile(r".+\.a|.+\.so(\.[\d.]+)?")
+LIBRARY = re.compile(r".+\.a|.+\.so(\.[\d.]+)?")
 _PLACE = re.compile(r"(?:(?<![\w.}/-])|(?<=-[IL]))/usr(?=/|\s|$)")
 _USUAL = {"exec_prefix": "${prefix}", "libdir": "${prefix}/lib", "includedir": "${prefix}/include"}
 
@@ -42,8 +42,10 @@ def finish(job: Job, tree: Path, strip: Path, secrets: Sequence[str]) -> None:
     if (installed / "include").is_dir():
         shutil.copytree(installed / "include", tree / "include", symlinks=True)
     for path in sorted((installed / "lib").glob("*")):
-        if _LIBRARY.fullmatch(path.name):
+        if LIBRARY.fullmatch(path.name):
             shutil.copy2(path, tree / "lib" / path.name, follow_symlinks=False)
+    for name, to in job.chosen.recipe.links.items():
+        (tree / "lib" / name).symlink_to(to)
     _strip(tree / "lib", strip, shared=job.chosen.shared)
     _write_pcs(job, installed, tree / "lib/pkgconfig")
     if not any((tree / "lib").glob("*.a")):

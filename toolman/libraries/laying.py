@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 from toolman import library, publish, toolchain
 from toolman.checkpoint import checkpoint
 from toolman.errors import BuildError, InputError
-from toolman.libraries import building, choice
+from toolman.libraries import building, choice, packages
 from toolman.toolchain import Toolchain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from toolman.context import Context
     from toolman.libraries.choice import Chosen, Wish
@@ -42,17 +42,19 @@ def ensure(found: Toolchain, wishes: Sequence[Wish], ctx: Context) -> Toolchain:
         ToolmanError: as `building.build` raises.
     """
     base = base_of(found, ctx)
-    chosen = choice.resolved(wishes)
-    built = building.stored(chosen, base, ctx)
-    present = _laid(base, chosen, built, ctx) if len(built) == len(chosen) else None
-    if present:
+    chosen = choice.resolved([one for one in wishes if one.origin != packages.ORIGIN])
+    packed = [one for one in wishes if one.origin == packages.ORIGIN]
+    built = _stored(chosen, packed, base, ctx)
+    if built is not None and (present := _laid(base, built, ctx)):
         return _active(present, ctx)
     name = library.lock(str(base.target))
     wait = f"waiting for another toolman ({name})"
     # Held until they are laid, for gc takes what nothing uses.
     with ctx.store.lock(name, lambda: ctx.reporter.step(wait)):
-        built = building.build(chosen, base, ctx)
-        return _active(_laid(base, chosen, built, ctx) or _lay(base, chosen, built, ctx), ctx)
+        every = building.build(chosen, base, ctx)
+        built = [_asked(every[one.name], one) for one in chosen]
+        built += [packages.have(one, base, ctx) for one in packed]
+        return _active(_laid(base, built, ctx) or _lay(base, built, ctx), ctx)
 
 
 def follow(before: Toolchain | None, made: Toolchain, ctx: Context) -> Toolchain:
@@ -65,6 +67,51 @@ def follow(before: Toolchain | None, made: Toolchain, ctx: Context) -> Toolchain
     names = ", ".join(map(str, before.about.libraries))
     ctx.reporter.step(f"{made.name}: its libraries are laid over it, too: {names}")
     return ensure(made, choice.of(before.about.libraries), ctx)
+
+
+def want(found: Toolchain, words: Sequence[str], ctx: Context) -> Toolchain:
+    """Have the libraries that `words` name, as `openssl@3.5`, beside those that are there.
+
+    Raises: as `ensure`.
+    """
+    if not words:
+        return found
+    more = [packages.wish(word, found) for word in words]
+    return ensure(found, choice.added(choice.of(found.about.libraries), more), ctx)
+
+
+def renew(broken: Toolchain, ctx: Context) -> None:
+    """Lay a damaged toolchain with libraries once more; what it is laid of is renewed before,
+    for a hard link shares the damage.
+
+    Raises:
+        ToolmanError: as `install.renew` and `ensure` raise.
+    """
+    from toolman import install
+
+    base = base_of(broken, ctx)
+    if _is_damaged(base.path):
+        install.renew(base, ctx)
+    for one in broken.about.libraries:
+        path = ctx.paths.store / one.entry(str(broken.target))
+        if _is_damaged(path):
+            drop(path, str(broken.target), ctx)
+    drop(broken.path, str(broken.target), ctx)
+    ensure(base, choice.of(broken.about.libraries), ctx)
+
+
+def drop(path: Path, target: str, ctx: Context) -> None:
+    """Take a damaged entry of a target's libraries out of the store."""
+    name = library.lock(target)
+    with ctx.store.lock(name, lambda: None), ctx.store.removed(path, name):
+        checkpoint("mid-drop")
+
+
+def _is_damaged(path: Path) -> bool:
+    from toolman import manifest
+
+    checked = manifest.check(path) if path.is_dir() else None
+    return checked is not None and bool(checked.differences)
 
 
 def base_of(found: Toolchain, ctx: Context) -> Toolchain:
@@ -85,42 +132,51 @@ def base_of(found: Toolchain, ctx: Context) -> Toolchain:
     return base
 
 
-def _laid(
-    base: Toolchain, chosen: Sequence[Chosen], built: Mapping[str, Built], ctx: Context
-) -> Toolchain | None:
+def _stored(
+    chosen: Sequence[Chosen], packed: Sequence[Wish], base: Toolchain, ctx: Context
+) -> list[Built] | None:
+    """All of them, if they are in the store."""
+    built = building.stored(chosen, base, ctx)
+    unpacked = [packages.stored(one, base, ctx) for one in packed]
+    if len(built) < len(chosen) or None in unpacked:
+        return None
+    return [*(_asked(built[one.name], one) for one in chosen), *filter(None, unpacked)]
+
+
+def _asked(built: Built, one: Chosen) -> Built:
+    return replace(built, about=replace(built.about, asked=one.asked))
+
+
+def _laid(base: Toolchain, built: Sequence[Built], ctx: Context) -> Toolchain | None:
     """The toolchain `base` with the libraries in it, if it is in the store."""
-    about = _about(base, chosen, built)
+    about = _about(base, built)
     found = toolchain.read(ctx.paths.store / about.entry) if about.base else base
     return found if found and found.about.digest == about.digest else None
 
 
-def _about(base: Toolchain, chosen: Sequence[Chosen], built: Mapping[str, Built]) -> Description:
-    if not chosen:
+def _about(base: Toolchain, built: Sequence[Built]) -> Description:
+    if not built:
         return base.about
-    rows = [replace(built[one.name].about, asked=one.asked) for one in chosen]
-    rows.sort(key=lambda one: one.name)
+    rows = sorted((one.about for one in built), key=lambda one: one.name)
     text = json.dumps([base.path.name, *([one.digest, one.asked] for one in rows)])
     digest = hashlib.sha256(text.encode()).hexdigest()
     return replace(base.about, digest=digest, base=base.path.name, libraries=tuple(rows))
 
 
-def _lay(
-    base: Toolchain, chosen: Sequence[Chosen], built: Mapping[str, Built], ctx: Context
-) -> Toolchain:
+def _lay(base: Toolchain, built: Sequence[Built], ctx: Context) -> Toolchain:
     """Put `base` with the libraries in it into the store."""
     from toolman import manifest, sbom
 
-    about = _about(base, chosen, built)
-    name = library.lock(str(base.target))
-    with ctx.store.stage(name) as work:
+    about = _about(base, built)
+    with ctx.store.stage(library.lock(str(base.target))) as work:
         tree = work / "tree"
         link_tree(base.path, tree, (manifest.FILE, toolchain.FILE, toolchain.SBOM))
-        for one in chosen:
+        for one in built:
             try:
                 for part in _OWN:
-                    link_tree(built[one.name].path / part, tree / about.sysroot / part)
+                    link_tree(one.path / part, tree / about.sysroot / part)
             except FileExistsError as error:
-                text = f"{one.name} has a file that is there already: {error.filename2}"
+                text = f"{one.about.name} has a file that is there already: {error.filename2}"
                 raise BuildError(text) from error
         toolchain.write(tree, about)
         sbom.write(tree, about, None)

@@ -31,6 +31,7 @@ _KEYS = {
     "summary": Key(kind="text", required=True),
     "system": Key(kind="text", required=True),
     "pkgconfig": Key(kind="texts", required=True),
+    "debian": Key(kind="text"),
     "needs": Key(kind="texts"),
     "excludes": Key(kind="texts"),
     "tools": Key(kind="texts"),
@@ -43,6 +44,7 @@ _KEYS = {
     "make": Key(kind="texts"),
     "install": Key(kind="texts"),
     "pc": Key(kind="table of text"),
+    "links": Key(kind="table of text"),
     "check": Key(kind="texts"),
     "seconds": Key(kind="number"),
     "source": pin.KEYS["source"],
@@ -64,6 +66,8 @@ class Recipe:
     """The names of its .pc files."""
     pins: Mapping[str, tuple[Pin, ...]]
     """By version, the preferred one first."""
+    debian: str | None = None
+    """The package that holds it for the distribution's own gnu targets."""
     needs: tuple[tuple[str, ...], ...] = ()
     """Of each a library is needed: the one that is asked for, else the first."""
     excludes: tuple[str, ...] = ()
@@ -85,6 +89,8 @@ class Recipe:
     install: tuple[str, ...] = ("install",)
     pc: Mapping[str, str] = field(default_factory=dict)
     """.pc files that upstream does not have, by name: the words of Libs."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Names by which programs look for a library → its file in `lib`."""
     check: tuple[str, ...] = ()
     """What make is to make for the part of its tests that runs under qemu."""
     seconds: int = 5
@@ -95,11 +101,17 @@ class Recipe:
         return list(self.pins)
 
     @property
+    def can_be_shared(self) -> bool:
+        """Whether there is a way to .so files beside the static ones."""
+        return bool(self.shared) or self.system in ("autotools", "openssl")
+
+    @property
     def digest(self) -> str:
         """Equal for recipes that build equal libraries of equal sources."""
         names = ("system", "directory", "needs", "make", "install", "options", "static", "shared")
         values = {name: getattr(self, name) for name in (*names, "cflags", "pkgconfig")}
-        values |= {"variables": dict(self.variables), "pc": dict(self.pc)}
+        for name in ("variables", "pc", "links"):
+            values[name] = dict(getattr(self, name))
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     def version(self, begins: str | None) -> str:

@@ -192,6 +192,9 @@ def _cmake(job: Job) -> list[Command]:
         "CMAKE_FIND_ROOT_PATH_MODE_PACKAGE": "ONLY",
         "BUILD_SHARED_LIBS": "ON" if job.chosen.shared else "OFF",
     }
+    if not job.cxx:  # some name C++ among their languages, and have no line of it
+        values |= {"CMAKE_CXX_COMPILER": f"{job.target.triple}-gcc"}
+        values |= {"CMAKE_CXX_COMPILER_FORCED": "ON"}
     said = [f"-D{name}={value}" for name, value in values.items()]
     argv = ("cmake", "-G", "Unix Makefiles", *said, *job.words, ".")
     return [Command(argv=argv, cwd=job.place)]

@@ -1,0 +1,408 @@
+"""Libraries for targets: chosen, built by the target's compiler, laid into its sysroot."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import tools
+from archive import HOST
+
+from toolman import gc, library, manifest, publish, toolchain
+from toolman.context import Context
+from toolman.errors import BuildError, InputError
+from toolman.libraries import building, choice, finish, laying
+from toolman.libraries import recipe as recipes
+from toolman.paths import Paths
+
+if TYPE_CHECKING:
+    from conftest import Runner
+
+    from toolman.run import Finished
+
+TARGET = "arm64-musl"
+PROGRAM = """
+#include <stdio.h>
+#include <string.h>
+#include <zlib.h>
+int main(void) {
+    unsigned char packed[100], text[100];
+    uLongf size = sizeof packed, length = sizeof text;
+    if (compress(packed, &size, (const Bytef *)"hello, hello, hello", 20)) return 1;
+    if (uncompress(text, &length, packed, size)) return 1;
+    printf("%s %s\\n", zlibVersion(), text);
+    return 0;
+}
+"""
+GO = """
+package main
+// #cgo pkg-config: zlib liblz4
+// #include <zlib.h>
+// #include <lz4.h>
+import "C"
+import "fmt"
+func main() { fmt.Println(C.GoString(C.zlibVersion()), C.GoString(C.LZ4_versionString())) }
+"""
+
+# One home, which the tests change in their order.
+pytestmark = pytest.mark.xdist_group("libraries")
+
+
+class Home:
+    """A user's home with a toolchain in it."""
+
+    def __init__(self, toolman: Runner, place: Path) -> None:
+        self._toolman = toolman
+        self.env = {"TOOLMAN_HOME": str(place), "TOOLMAN_CACHE": str(tools.CACHE / "toolman")}
+        paths = Paths(data=place / HOST.key, cache=tools.CACHE / "toolman")
+        self.ctx = Context(host=HOST, paths=paths, environ=os.environ)
+
+    def __call__(self, *words: str | Path, cwd: Path | None = None) -> Finished:
+        return self._toolman(*words, env=self.env, cwd=cwd)
+
+    def well(self, *words: str | Path, cwd: Path | None = None) -> Finished:
+        done = self(*words, cwd=cwd)
+        assert done.code == 0, done.err
+        return done
+
+    @property
+    def active(self) -> toolchain.Toolchain:
+        found = self.ctx.store.active(TARGET)
+        assert found
+        return found
+
+    @property
+    def names(self) -> list[str]:
+        return [one.name for one in self.active.about.libraries]
+
+    def environment(self) -> dict[str, str]:
+        said = json.loads(self.well("env", TARGET, "--format", "json").out)
+        return {**os.environ, **self.env, **said["set"], "PATH": said["prepend"]["PATH"]["text"]}
+
+
+@pytest.fixture(scope="module")
+def home(toolman: Runner, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A toolchain with nothing but C, and two libraries in it."""
+    place = tmp_path_factory.mktemp("libraries")
+    tools.install(place / "home", TARGET)
+    made = Home(toolman, place / "home")
+    made.well("add", TARGET, "zlib", "lz4", "--jobs", "2")
+    return made
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("work")
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_recipes_fit_together(name: str) -> None:
+    one = recipes.load(name)
+    chosen = choice.resolved([choice.wish(name)])
+    assert chosen[-1].name == name
+    assert all(name in recipes.load(other).excludes for other in one.excludes)
+    assert one.summary[0].islower() or one.summary.split()[0].isupper() or name != one.summary
+
+
+def test_what_is_wrong_with_a_recipe_is_said_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'name = "mine"\nsummary = "x"\nsystem = "autotool"\npkgconfig = "mine"\n'
+        'needs = ["zlip"]\nflags = ["-O3"]\n[[source]]\ncomponent = "other"\nversion = "1"\n'
+        'license = "MIT"\nurls = ["ftp://x"]\nsha256 = "12"\n'
+    )
+    (tmp_path / "zlib.toml").write_text("")
+    with pytest.raises(InputError) as caught:
+        recipes.read(file)
+    said = str(caught.value)
+    for part in (
+        "8 mistakes",
+        "schema: missing",
+        "system: 'autotool' is none of",
+        "did you mean autotools?",
+        'pkgconfig: must be a list of texts, as in ["a", "b"]',
+        "needs: there is no library 'zlip'; did you mean zlib?",
+        "flags: unknown key",
+        "'ftp://x' is no http:// or https:// URL",
+        "sha256: must be 64 hexadecimal digits",
+    ):
+        assert part in said, said
+
+
+def test_what_is_needed_is_built_before(tmp_path: Path) -> None:
+    del tmp_path
+    names = [one.name for one in choice.resolved([choice.wish("curl")])]
+    assert sorted(names) == ["curl", "openssl", "zlib"]
+    assert names[-1] == "curl"
+    found = choice.resolved([choice.wish("curl"), choice.wish("zlib@1.3.2")])
+    assert {one.name: (one.version, one.asked) for one in found}["zlib"] == ("1.3.2", True)
+    assert {one.name: one.asked for one in found} == {"openssl": False, "zlib": True, "curl": True}
+    swapped = choice.resolved([choice.wish("curl"), choice.wish("libressl")])
+    assert next(one.needs for one in swapped if one.name == "curl") == ("libressl", "zlib")
+
+
+def test_who_is_linked_dynamically_finds_what_it_needs_so() -> None:
+    found = choice.resolved([choice.wish("curl", shared=True), choice.wish("lz4")])
+    assert {one.name for one in found if one.shared} == {"curl", "openssl", "zlib"}
+
+
+def test_a_new_version_replaces_the_old_one() -> None:
+    before = [choice.Wish(name="zlib", version="1.3.1"), choice.Wish(name="lz4", version="1.10.0")]
+    again = choice.added(before, [choice.wish("zlib"), choice.wish("lz4", shared=True)])
+    assert again[0].version == "1.3.1"
+    assert again[1] == choice.Wish(name="lz4", version="1.10.0", shared=True)
+    newer = choice.added(before, [choice.wish("zlib@1.3.2")])
+    assert [one.version for one in newer if one.name == "zlib"] == ["1.3.2"]
+
+
+@pytest.mark.parametrize(
+    ("given", "made"),
+    [
+        (
+            "prefix=/usr\nlibdir=${prefix}/lib\n",
+            "prefix=${pcfiledir}/../..\nlibdir=${prefix}/lib\n",
+        ),
+        ("libdir=/usr/lib\n", "prefix=${pcfiledir}/../..\nlibdir=${prefix}/lib\n"),
+        (
+            "prefix = /usr\nLibs: -L/usr/lib -lz\nCflags: -I/usr/include/z\n",
+            "prefix=${pcfiledir}/../..\nLibs: -L${prefix}/lib -lz\nCflags: -I${prefix}/include/z\n",
+        ),
+        (
+            "prefix=/usr\nURL: https://x.org/usr/y\nDescription: not /usrlocal\n",
+            "prefix=${pcfiledir}/../..\nURL: https://x.org/usr/y\nDescription: not /usrlocal\n",
+        ),
+    ],
+)
+def test_pc_files_find_their_place_by_themselves(given: str, made: str) -> None:
+    assert finish.relocatable(given) == made
+
+
+def test_files_are_laid_as_hard_links_and_never_over_others(tmp_path: Path) -> None:
+    one, two, into = tmp_path / "one", tmp_path / "two", tmp_path / "into"
+    for tree in (one, two):
+        (tree / "include/x").mkdir(parents=True)
+        (tree / "include/x/same.h").write_text("same")
+        (tree / "include/link").symlink_to("x")
+    (two / "include/more.h").write_text("more")
+    laying.link_tree(one, into)
+    laying.link_tree(two, into)
+    assert (into / "include/more.h").samefile(two / "include/more.h")
+    assert (into / "include/link").readlink() == Path("x")
+    (two / "include/x/same.h").unlink()
+    (two / "include/x/same.h").write_text("other")
+    with pytest.raises(FileExistsError):
+        laying.link_tree(two, into)
+
+
+def test_a_program_is_linked_statically_and_runs(home: Home, work: Path) -> None:
+    (work / "a.c").write_text(PROGRAM)
+    env = home.environment()
+    said = subprocess.check_output([env["PKG_CONFIG"], "--cflags", "--libs", "zlib"], env=env)
+    words = said.decode().split()
+    assert "-lz" in words
+    places = [Path(word[2:]).resolve() for word in words if word[:2] in ("-I", "-L")]
+    assert all(home.active.sysroot in (place, *place.parents) for place in places)
+    subprocess.check_call([env["CC"], "-static", "a.c", *words, "-o", "a"], env=env, cwd=work)
+    assert home.well("run", TARGET, "./a", cwd=work).out == "1.3.1 hello, hello, hello\n"
+    plain = [env["CC"], "-static", "a.c", "-lz", "-o", "plain"]
+    subprocess.check_call(plain, env=env, cwd=work)
+
+
+def test_pkg_config_never_looks_at_the_host(home: Home, work: Path) -> None:
+    (work / "host").mkdir()
+    text = "Name: host\nDescription: x\nVersion: 1\nLibs: -lhost\n"
+    (work / "host/host.pc").write_text(text)
+    env = {**home.environment(), "PKG_CONFIG_PATH": str(work / "host")}
+    listed = subprocess.check_output([env["PKG_CONFIG"], "--list-all"], env=env, text=True)
+    assert sorted(line.split()[0] for line in listed.splitlines()) == ["liblz4", "zlib"]
+
+
+def test_a_go_program_names_them_by_pkg_config(home: Home, work: Path, tmp_path: Path) -> None:
+    (work / "main.go").write_text(GO)
+    (work / "go.mod").write_text("module x\ngo 1.21\n")
+    env = home.environment()
+    path = f"{env['PATH']}:{tools.go('1.27').parent}:{os.environ['PATH']}"
+    flags = json.loads(home.well("env", TARGET, "--format", "json").out)["prepend"]["GOFLAGS"]
+    env |= {"PATH": path, "GOCACHE": str(tmp_path / "go"), "GOFLAGS": flags["text"]}
+    subprocess.check_call(["go", "build", "-o", "go.out", "."], env=env, cwd=work)
+    assert home.well("run", TARGET, "./go.out", cwd=work).out == "1.3.1 1.10.0\n"
+    said = home.well("verify", "go.out", cwd=work).out
+    assert "executable, static" in said
+
+
+def test_the_toolchain_below_is_as_it_was(home: Home) -> None:
+    base = home.ctx.store.base(home.active)
+    assert base
+    assert base != home.active
+    for tree in (base.path, home.active.path):
+        checked = manifest.check(tree)
+        assert checked
+        assert checked.differences == ()
+    assert not (base.sysroot / "include/zlib.h").exists()
+    assert home.active.tool("gcc").samefile(base.tool("gcc"))
+
+
+def test_a_set_that_was_there_is_found_again(home: Home) -> None:
+    before = home.active
+    assert "is as it was" in home.well("add", TARGET, "lz4", "zlib").err
+    assert home.active == before
+    home.well("remove", TARGET, "lz4")
+    assert home.names == ["zlib"]
+    assert not (home.active.sysroot / "include/lz4.h").exists()
+    home.well("add", TARGET, "lz4")
+    assert home.active == before
+    home.well("remove", TARGET, "--all")
+    assert home.active.about.base is None
+    home.well("add", TARGET, "zlib", "lz4")
+    assert home.active == before
+
+
+def test_commands_tell_of_the_libraries(home: Home) -> None:
+    rows = json.loads(home.well("list", "--libraries", TARGET, "--json").out)["libraries"]
+    assert [(one["name"], one["version"]) for one in rows] == [("lz4", "1.10.0"), ("zlib", "1.3.1")]
+    assert "BSD-2-Clause" in home.well("list", "--libraries", TARGET).out
+    every = json.loads(home.well("list", "--libraries", "--json").out)["libraries"]
+    assert {one["name"]: one["added"] for one in every}["zlib"] == [TARGET]
+    assert "with lz4 1.10.0, zlib 1.3.1" in home.well("list").out
+    assert "zlib" in home.well("show", TARGET).out
+    document = json.loads(home.well("sbom", TARGET).out)
+    parts = {one["name"]: one for one in document["packages"]}
+    assert parts["zlib"]["licenseDeclared"] == "Zlib"
+    assert parts["zlib"]["versionInfo"] == "1.3.1"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("add", TARGET, "zlb"), "unknown library 'zlb'; did you mean zlib?"),
+        (("add", TARGET, "zlib@2"), "no zlib 2"),
+        (("add", TARGET, "openssl", "libressl"), "libressl and openssl exclude each other"),
+        (("add", "riscv64-musl", "zlib"), "riscv64-musl is not installed"),
+        (("add", TARGET, "zstd", "--shared"), "zstd is not built as a shared library"),
+        (("remove", TARGET, "zstd"), "zstd has not been added"),
+        (("remove", TARGET), "name the libraries to remove, or give --all"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(home: Home, words: tuple[str, ...], said: str) -> None:
+    before = home.active
+    done = home(*words)
+    assert done.code == 2, done.err
+    assert said in done.err
+    assert len(done.err.splitlines()) <= 2
+    assert home.active == before
+
+
+def test_the_same_bytes_come_from_another_directory(home: Home, tmp_path: Path) -> None:
+    base = home.ctx.store.base(home.active)
+    assert base
+    cache = tmp_path / "another/cache"
+    (cache / "sha256").mkdir(parents=True)
+    chosen = choice.resolved([choice.wish("zlib")])
+    first = building.stored(chosen, base, home.ctx)["zlib"]
+    source = home.ctx.paths.cache / "sha256" / first.about.sha256
+    shutil.copy(source, cache / "sha256" / source.name)
+    paths = Paths(data=tmp_path / "data", cache=cache)
+    again = building.build(chosen, base, replace(home.ctx, paths=paths))["zlib"]
+    assert again.path.name == first.path.name
+    text = (again.path / manifest.FILE).read_text()
+    assert text == (first.path / manifest.FILE).read_text()
+
+
+def test_a_failing_build_names_its_step_and_its_log(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (recipes.directory() / "zlib.toml").read_text().replace('"--static"', '"--no-such"')
+    (tmp_path / "zlib.toml").write_text(text)
+    broken = recipes.read(tmp_path / "zlib.toml")
+    chosen = [replace(choice.resolved([choice.wish("zlib")])[0], recipe=broken)]
+    base = home.ctx.store.base(home.active)
+    assert base
+    with pytest.raises(BuildError, match=r"zlib: configure failed \(exit 1\)") as caught:
+        building.build(chosen, base, home.ctx)
+    assert caught.value.hint
+    log = Path(caught.value.hint.removeprefix("the whole log: "))
+    assert "unknown option" in log.read_text()
+    assert home.ctx.store.staged() == []
+
+
+def test_gc_keeps_what_is_in_use(home: Home) -> None:
+    home.well("add", TARGET, "zlib@1.3.2")
+    new = home.active
+    base = home.ctx.store.base(new)
+    assert base
+    gone = {one.path.name: one.kind for one in gc.garbage(home.ctx.store)}
+    assert base.path.name not in gone
+    assert any(name.startswith("zlib-1.3.1-") for name in gone)
+    home.well("gc")
+    left = [path.name for path in home.ctx.store.entries() if library.read(path)]
+    assert sorted(name.split("-arm64")[0] for name in left) == ["lz4-1.10.0", "zlib-1.3.2"]
+    assert home.active == new
+    home.well("verify", "--store")
+
+
+@pytest.mark.parametrize("where", ["base", "library", "laid"])
+def test_what_is_damaged_is_laid_again(home: Home, where: str) -> None:
+    before = home.active
+    base = home.ctx.store.base(before)
+    assert base
+    row = next(one for one in before.about.libraries if one.name == "lz4")
+    places = {
+        "base": base.sysroot / "include/stdio.h",
+        "library": home.ctx.paths.store / row.entry(TARGET) / "include/lz4.h",
+        "laid": before.path / toolchain.SBOM,
+    }
+    place = places[where]
+    place.chmod(0o644)
+    place.write_text("damaged")
+    assert home("verify", "--store").code == 4
+    home.well("verify", "--store", "--repair")
+    home.well("verify", "--store")
+    assert home.active == before
+    assert place.read_text() != "damaged"
+
+
+def test_installing_again_keeps_them(home: Home) -> None:
+    before = home.active
+    assert "is already installed" in home.well("install", TARGET).err
+    assert home.active == before
+
+
+def test_they_follow_to_the_toolchain_that_comes_next(home: Home) -> None:
+    home.well("remove", TARGET, "lz4")
+    before = home.active
+    base = home.ctx.store.base(before)
+    assert base
+    about = replace(base.about, digest="f" * 64)
+    with home.ctx.store.stage("next") as work:
+        laying.link_tree(base.path, work / "tree", [manifest.FILE, toolchain.FILE])
+        toolchain.write(work / "tree", about)
+        place = home.ctx.store.add(work / "tree", about.entry)
+    made = toolchain.Toolchain(path=place, about=about)
+    publish.publish(home.ctx.store, made)
+    laying.follow(before, made, home.ctx)
+    assert home.active.about.base == place.name
+    assert home.names == ["zlib"]
+    assert home.active != before
+
+
+def test_a_linked_toolchain_is_the_users(home: Home, tmp_path: Path) -> None:
+    for tool in ("gcc", "ar", "ld", "as"):
+        file = home.active.tool(tool)
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        (tmp_path / "bin" / f"aarch64-linux-musl-{tool}").symlink_to(file)
+    home.well("link", "mine", tmp_path)
+    done = home("add", "mine", "zlib")
+    assert done.code == 2
+    assert "mine is linked: its files are yours" in done.err
+
+
+def test_uninstalling_takes_them_along(home: Home) -> None:
+    home.well("uninstall", TARGET)
+    assert [path for path in home.ctx.store.entries() if library.read(path)] == []
+    assert not any(path.name.startswith(TARGET) for path in home.ctx.store.entries())
