@@ -55,7 +55,10 @@ def test_a_target_has_its_own_table_or_what_is_said_for_all(tmp_path: Path) -> N
             ["langages: unknown key; did you mean languages?", "command: unknown", "url: unknown"],
         ),
         ('targets = ["arm64"]\nlanguages = ["c+"]', ["languages: unknown language 'c+'"]),
-        ('targets = ["arm64"]\nlibraries = ["zlib"]', ["libraries: unknown key"]),
+        (
+            'targets = ["arm64"]\nlibraries = ["zlib", "Z lib", "zlib@1.3"]',
+            ["libraries: 'Z lib' is no library", "libraries: 'zlib' stands there twice"],
+        ),
         (
             'targets = ["arm64"]\n[target.arm64-gnu]\n[target.arm46]\n',
             ["'arm64-gnu' is not among the targets; did you mean arm64-musl?", "target.arm46: unk"],
