@@ -59,7 +59,7 @@ def wish(word: str, base: Toolchain, *, shared: bool = False) -> Wish:
 
 def serves(base: Toolchain) -> bool:
     """Whether the distribution's packages fit a toolchain."""
-    return base.about.origin == ORIGIN and base.target.libc == "gnu"
+    return base.about.origin == ORIGIN and base.target.libc == "gnu" and not base.target.glibc
 
 
 def stored(one: Wish, base: Toolchain, ctx: Context) -> Built | None:
