@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "toolman"
 
 # From the bottom up; a module imports only from lines above its own, or within its package.
 LAYERS = (
-    ("errors", "checkpoint", "digest", "report", "schema", "locks", "lifetimes"),
+    ("errors", "checkpoint", "digest", "report", "schema", "locks", "lifetimes", "versions"),
     ("offline", "library"),
     ("target", "shell", "run", "gosource"),
     ("blob", "pin", "partial", "syncing", "untar", "web", "credentials"),
@@ -31,13 +31,14 @@ LAYERS = (
     ("repository",),
     ("mirror", "exported"),
     ("push",),
-    ("gomod", "choose", "context", "build", "cgo", "drawing", "failures"),
+    ("gomod", "choose", "context", "build", "cgo", "drawing", "failures", "advisories"),
     ("environment", "scaffold", "gccgo"),
     ("publish",),
     ("origins",),
     ("smoke", "qemu"),
     ("install", "matrix"),
     ("libraries",),
+    ("audit",),
     ("locking",),
     ("newer",),
     ("commands",),

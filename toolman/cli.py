@@ -44,6 +44,7 @@ COMMANDS = (
     "uninstall",
     "pack",
     "sbom",
+    "audit",
     "index",
     "publish",
     "mirror",

@@ -8,6 +8,7 @@
 <data>/<host>/overrides.json                        what `toolman override` chose
 <data>/<host>/locks/                                never deleted
 <data>/indexes/<name>/                              what an index has signed; for all hosts
+<data>/advisories.json                              known vulnerabilities; for all hosts
 <cache>/                                            can be deleted at any time
 """
 
@@ -62,6 +63,10 @@ class Paths:
     @property
     def indexes(self) -> Path:
         return self.data.parent / "indexes"
+
+    @property
+    def advisories(self) -> Path:
+        return self.data.parent / "advisories.json"
 
     @property
     def defaults(self) -> Path:

@@ -38,6 +38,7 @@ MEDIA_TYPE = "application/spdx+json"
 ROOT = "SPDXRef-toolchain"
 
 _UNKNOWN = "NOASSERTION"
+_FIXES = "fixes "
 _DISTRO = "distro"  # the origin whose components are packages
 _SYSTEM = re.compile(r"(?P<name>[a-z]+)(?P<version>[0-9.]*)-.*")
 
@@ -122,6 +123,23 @@ def parse(content: bytes, name: str) -> Values:
     except (ValueError, TypeError, KeyError, AttributeError):
         pass
     raise IntegrityError(f"{name} is no SPDX document of toolman's")
+
+
+def fixes(found: Toolchain) -> dict[str, set[str]]:
+    """What the published patches of an installed toolchain have fixed, by component.
+
+    Raises:
+        IntegrityError: its document is damaged.
+    """
+    document = parse(of(found), str(found.path / FILE))
+    packages = {one["SPDXID"]: one for one in document["packages"]}
+    fixed: dict[str, set[str]] = {}
+    for row in document["relationships"]:
+        said = packages.get(row["spdxElementId"], {}).get("comment", "")
+        if row["relationshipType"] == "PATCH_FOR" and said.startswith(_FIXES):
+            name = packages[row["relatedSpdxElement"]]["name"]
+            fixed.setdefault(name, set()).update(said.removeprefix(_FIXES).split(", "))
+    return fixed
 
 
 def _shipped(about: Description) -> Recipe | None:
@@ -251,7 +269,7 @@ def _purl(text: str) -> Values:
 def _fixes(one: Component, recipe: Recipe | None) -> Values:
     """What a published patch is good for."""
     found = _published(recipe).get(one.name)
-    return {"comment": f"fixes {', '.join(found.fixes)}"} if found and found.fixes else {}
+    return {"comment": f"{_FIXES}{', '.join(found.fixes)}"} if found and found.fixes else {}
 
 
 def _published(recipe: Recipe | None) -> Mapping[str, Patch]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from toolman.toolchain import Toolchain
 
 SCHEMA = 1
+FOUND = 100
+"""The exit code of commands that look for something and have found it; as rustup's."""
 
 State = Literal["ok", "note", "broken"]
 

@@ -25,7 +25,6 @@ EXAMPLES = """\
 What was there stays in the store. What a toolman.toml says of a target's gcc and recipe is kept to.
 A toolman.lock is not changed: toolman lock --bump does that.
 """
-FOUND = 100  # as rustup's
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +40,7 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
     found = _look(installed, ctx)
     if args.check:
         _show(found, installed, args, ctx)
-        return FOUND if found else 0
+        return output.FOUND if found else 0
     from toolman import install
     from toolman.libraries import laying
 
