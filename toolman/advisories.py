@@ -157,8 +157,8 @@ def refresh(
         raise IntegrityError(f"{word} has another digest than {sha256}")
     found = parse(content, word)
     if found.date > today + datetime.timedelta(days=1):
-        hint = "look at this host's clock" if found.date.year == today.year else _HINT
-        raise InputError(f"{word} is of {found.date}, which is yet to come", hint=hint)
+        text = f"{word} is of {found.date}, which is yet to come"
+        raise InputError(text, hint=f"this host's clock says {today}")
     own = _own()
     here = own if older else load(paths)
     if found.date < here.date:

@@ -168,12 +168,13 @@ def _other_toolchain(one: Finding, found: Toolchain) -> str | None:
 
 
 def _has(other: Recipe, one: Finding, found: Toolchain) -> bool:
-    """Whether what is built by a recipe has the flaw, too."""
+    """Whether what is built by a recipe may have the flaw, too."""
     name = one.part.name
     if any(one.advisory.id in patch.fixes for patch in other.fixes(name)):
         return False
+    rows = [row for row in one.advisory.affected if row.package == name and not row.ecosystem]
     part = Part(name=name, version=other.pins(name)[0].release, kind="component")
-    return any(row.hits(part.version) for row in one.advisory.affected if _is_of(row, part, found))
+    return not rows or any(row.hits(part.version) for row in rows if _is_of(row, part, found))
 
 
 def _packaged(row: Component) -> Iterator[Part]:
