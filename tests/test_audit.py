@@ -6,12 +6,15 @@ import datetime
 import hashlib
 import json
 import subprocess
+import sys
+import zipfile
 from dataclasses import replace
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from archive import HOST, Files, serve
+from conftest import CHECKOUT
 from test_sbom import SHIPPED, built, described, judged
 
 from toolman import advisories, audit, sbom, toolchain, versions
@@ -187,6 +190,7 @@ def test_an_old_library_is_found_with_what_to_type_and_a_new_one_is_not(machine:
     assert found == {
         "target": "arm64-musl",
         "kind": "library",
+        "packaged": False,
         "package": "zlib",
         "version": "1.2.12",
         "id": "CVE-2022-37434",
@@ -285,7 +289,7 @@ def test_a_distributions_packages_are_judged_by_its_own_fixes(machine: Machine) 
 )
 def test_upstreams_version_is_known_from_a_packages(version: str, upstream: str) -> None:
     rows = known(advisory(events=[{"introduced": upstream}, {"last_affected": upstream}]))
-    part = audit.Part(name="zlib", version=version, kind="package")
+    part = audit.Part(name="zlib", version=version, kind="component", packaged=True)
     (found,) = audit.look_at(part, rows)
     assert found.state == "unclear"
 
@@ -296,7 +300,7 @@ def test_a_real_toolchain_of_the_distribution_is_looked_at(toolman: Runner, home
     parts = {one["name"]: [p.partition("@")[0] for p in one["parts"]] for one in said["targets"]}
     assert {"gcc", "binutils", "musl"} <= set(parts["arm64-musl"])
     assert {"gcc", "binutils", "glibc"} <= set(parts["arm64-gnu"])
-    assert all(one["kind"] == "package" for one in said["findings"])
+    assert all(one["packaged"] for one in said["findings"])
     assert done.code == (100 if any(one["state"] == "open" for one in said["findings"]) else 0)
 
 
@@ -440,16 +444,81 @@ def test_a_bad_list_is_refused_and_the_one_before_stays(machine: Machine) -> Non
     assert (done.code, "delete it, or take a new one" in done.err) == (4, True)
 
 
+def test_packages_of_the_distribution_in_the_sysroot_are_judged_like_it(machine: Machine) -> None:
+    own = replace(laid("zlib", "1:1.2.11.dfsg-4"), origin="distro")
+    machine.install(with_libraries(own, about=of_debian(musl="1.2.3-1")))
+    fixed = [{"introduced": "0"}, {"fixed": "1:1.2.11.dfsg-4.1"}]
+    row = advisory(events=fixed, ecosystem="Debian:12")
+    machine.take({**row, "affected": [*row["affected"], *advisory()["affected"]]})
+    (found,) = machine.found()
+    assert (found["kind"], found["state"], found["fixed"]) == (
+        "library",
+        "open",
+        "1:1.2.11.dfsg-4.1",
+    )
+    assert found["cure"].startswith("toolman add arm64-musl zlib@1.3")
+
+
+# The list from OSV's exports
+
+
+def test_a_list_is_made_of_exports_and_what_is_known_already(tmp_path: Path) -> None:
+    urgent = {"ecosystem_specific": {"urgency": "unimportant"}}
+    row = {
+        "package": {"ecosystem": "Debian:13", "name": "xz-utils"},
+        "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "5.8.1-1"}]}],
+    }
+    commits = {"ranges": [{"type": "GIT", "repo": "x", "events": [{"introduced": "0"}]}]}
+    other = {**row, "package": {"ecosystem": "Debian:13", "name": "linux"}}
+    alpine = {**row, "package": {"ecosystem": "Alpine:v3.22", "name": "xz"}}
+    records: list[dict[str, Any]] = [
+        {"id": "DEBIAN-CVE-2025-31115", "upstream": ["CVE-2025-31115"], "affected": [row, other]},
+        {"id": "DEBIAN-CVE-2099-1111", "details": "two\nlines\x1b", "affected": [row]},
+        {"id": "DEBIAN-CVE-2099-2222", "affected": [{**row, **urgent}]},
+        {"id": "DEBIAN-CVE-2099-3333", "affected": [row], "withdrawn": "2026-01-01T00:00:00Z"},
+        {"id": "CVE-2099-4444", "affected": [commits, other, alpine]},
+    ]
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as export:
+        for one in records:
+            one["modified"] = "2026-10-02T10:00:00Z"
+            export.writestr(f"{one['id']}.json", json.dumps(one))
+    into = tmp_path / "list.json"
+    script = [sys.executable, str(CHECKOUT / "scripts/advisories"), "-o", str(into)]
+    subprocess.run([*script, str(tmp_path / "all.zip")], check=True)
+    made = {one.id: one for one in advisories.parse(into.read_bytes(), into).advisories}
+    own = {one.id: one for one in advisories.parse(advisories.FILE.read_bytes(), "own").advisories}
+    assert made.keys() - own.keys() == {"CVE-2099-1111"}
+    assert own.keys() <= made.keys()
+    assert made["CVE-2099-1111"].summary == "two lines"
+    old, new = own["CVE-2025-31115"].affected, made["CVE-2025-31115"].affected
+    assert new[: len(old)] == old
+    assert (new[-1].package, new[-1].ecosystem) == ("xz", "Debian:13")
+    assert new[-1].hits("5.8.0-1") and not new[-1].hits("5.8.1-1")
+    (tmp_path / "bad.zip").write_text("no export")
+    done = subprocess.run([*script, str(tmp_path / "bad.zip")], capture_output=True, text=True)
+    assert (done.returncode, "is no export of OSV's" in done.stderr) == (1, True)
+
+
 # The document
 
 
 def test_a_document_names_the_libraries_as_scanners_look_for_them(tmp_path: Path) -> None:
-    about = with_libraries(laid("zlib", "1.3.1"))
+    own = replace(laid("xz", "5.4.1-1"), sha256="aa" * 32, origin="distro", license="NOASSERTION")
+    about = with_libraries(laid("zlib", "1.3.1"), own)
     document = judged(sbom.document(about, SHIPPED), tmp_path)
-    (found,) = [one for one in document["packages"] if one["name"] == "zlib"]
-    assert (found["versionInfo"], found["licenseDeclared"]) == ("1.3.1", "Zlib")
-    assert found["checksums"] == [{"algorithm": "SHA256", "checksumValue": "ef" * 32}]
-    assert found["primaryPackagePurpose"] == "LIBRARY"
+    found = {one["name"]: one for one in document["packages"]}
+    zlib = found["zlib"]
+    assert (zlib["versionInfo"], zlib["licenseDeclared"]) == ("1.3.1", "Zlib")
+    assert zlib["checksums"] == [{"algorithm": "SHA256", "checksumValue": "ef" * 32}]
+    assert zlib["primaryPackagePurpose"] == "LIBRARY"
+    assert [one["referenceLocator"] for one in zlib["externalRefs"]] == [
+        f"pkg:generic/zlib@1.3.1?checksum=sha256:{'ef' * 32}",
+        "cpe:2.3:a:zlib:zlib:1.3.1:*:*:*:*:*:*:*",
+    ]
+    (purl,) = found["xz"]["externalRefs"]
+    assert purl["referenceLocator"] == "pkg:deb/debian/liblzma-dev@5.4.1-1?distro=debian-12"
+    inside = {row["relatedSpdxElement"] for row in document["relationships"]}
+    assert {zlib["SPDXID"], found["xz"]["SPDXID"]} <= inside
 
 
 def test_help_has_examples(toolman: Runner) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from toolman.advisories import Advisory, Affected, Known
+    from toolman.library import Library
     from toolman.recipe import Recipe
     from toolman.toolchain import Component, Toolchain
 
@@ -45,8 +46,9 @@ class Part:
     name: str
     """As in advisories."""
     version: str
-    kind: Literal["library", "component", "package"]
-    """`package`: a distribution's."""
+    kind: Literal["library", "component"]
+    packaged: bool = False
+    """Whether it is a distribution's package, with a version of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +72,7 @@ def parts(found: Toolchain) -> list[Part]:
         every = [one for row in about.components for one in _packaged(row)]
     else:
         every = [Part(name=o.name, version=o.version, kind="component") for o in about.components]
-    laid = [Part(name=one.name, version=one.version, kind="library") for one in about.libraries]
-    return list(dict.fromkeys([*every, *laid]))
+    return list(dict.fromkeys([*every, *map(_laid, about.libraries)]))
 
 
 def look(found: Toolchain, known: Known, ignored: Collection[str] = ()) -> list[Finding]:
@@ -95,7 +96,7 @@ def _of(part: Part, known: Known, found: Toolchain | None) -> Iterator[Finding]:
     for advisory in known.advisories:
         said = [one for one in advisory.affected if _is_of(one, part, found)]
         own = [one for one in said if one.ecosystem]
-        state: State = "unclear" if part.kind == "package" and not own else "open"
+        state: State = "unclear" if part.packaged and not own else "open"
         for one in own or said:
             version = part.version if one.ecosystem else _upstream(part)
             if one.hits(version):
@@ -110,7 +111,7 @@ def _is_of(one: Affected, part: Part, found: Toolchain | None) -> bool:
     """Whether these versions are of the part, where it is."""
     if one.package != part.name:
         return False
-    if one.ecosystem and (part.kind != "package" or one.ecosystem != _ecosystem(found)):
+    if one.ecosystem and not (part.packaged and one.ecosystem == _ecosystem(found)):
         return False
     return not one.arches or found is None or found.target.triple.partition("-")[0] in one.arches
 
@@ -146,10 +147,10 @@ def _other_library(one: Finding, found: Toolchain, known: Known) -> str | None:
     """The version to add: the first that nothing hits, else the first that this does not."""
     if one.part.name not in libraries.names():
         return None
-    hits = {
-        version: {row.advisory.id for row in _of(replace(one.part, version=version), known, found)}
-        for version in libraries.load(one.part.name).versions
-    }
+    hits: dict[str, set[str]] = {}
+    for version in libraries.load(one.part.name).versions:
+        part = replace(one.part, version=version, packaged=False)
+        hits[version] = {row.advisory.id for row in _of(part, known, found)}
     good = [version for version, ids in hits.items() if one.advisory.id not in ids]
     good.sort(key=lambda version: len(hits[version]))
     return f"toolman add {found.name} {one.part.name}@{good[0]}" if good else None
@@ -180,13 +181,18 @@ def _has(other: Recipe, one: Finding, found: Toolchain) -> bool:
 def _packaged(row: Component) -> Iterator[Part]:
     for name, pattern in _PACKAGES:
         if re.fullmatch(pattern, row.name):
-            yield Part(name=name, version=row.version, kind="package")
+            yield Part(name=name, version=row.version, kind="component", packaged=True)
             return
+
+
+def _laid(one: Library) -> Part:
+    packaged = one.origin == _DISTRO
+    return Part(name=one.name, version=one.version, kind="library", packaged=packaged)
 
 
 def _upstream(part: Part) -> str:
     """Upstream's version in that of a package: `1.3.1` of `1:1.3.dfsg+really1.3.1-1`."""
-    if part.kind != "package":
+    if not part.packaged:
         return part.version
     version = part.version.partition(":")[2] or part.version
     version = version.rpartition("-")[0] or version

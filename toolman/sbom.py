@@ -14,12 +14,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import tomllib
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from toolman import archive, toolchain, web
 from toolman.errors import IntegrityError
+from toolman.recipe import directory as recipe_directory
 from toolman.recipe import load_recipe, recipes, shipped
 
 if TYPE_CHECKING:
@@ -40,6 +43,24 @@ ROOT = "SPDXRef-toolchain"
 _UNKNOWN = "NOASSERTION"
 _FIXES = "fixes "
 _DISTRO = "distro"  # the origin whose components are packages
+# What NVD calls libraries, for scanners that know nothing else.
+_CPES = {
+    "bzip2": "bzip:bzip2",
+    "curl": "haxx:curl",
+    "expat": "libexpat_project:libexpat",
+    "libjpeg-turbo": "libjpeg-turbo:libjpeg-turbo",
+    "libpng": "libpng:libpng",
+    "libressl": "openbsd:libressl",
+    "libxml2": "xmlsoft:libxml2",
+    "lz4": "lz4_project:lz4",
+    "ncurses": "gnu:ncurses",
+    "openssl": "openssl:openssl",
+    "pcre2": "pcre:pcre2",
+    "sqlite": "sqlite:sqlite",
+    "xz": "tukaani:xz",
+    "zlib": "zlib:zlib",
+    "zstd": "facebook:zstandard",
+}
 _SYSTEM = re.compile(r"(?P<name>[a-z]+)(?P<version>[0-9.]*)-.*")
 
 
@@ -47,7 +68,7 @@ def document(about: Description, recipe: Recipe | None = None) -> bytes:
     """The SPDX document of a toolchain; `recipe` is the one that it was built by, if known."""
     parts = [_part(one, about, recipe) for one in about.components]
     patches = list(_own_patches(about, recipe))
-    laid = [_library(one) for one in about.libraries]
+    laid = [_library(one, about) for one in about.libraries]
     packages = [_root(about, parts + laid), *parts, *laid, *(patch for patch, _ in patches)]
     related = [
         ("SPDXRef-DOCUMENT", "DESCRIBES", ROOT),
@@ -181,24 +202,26 @@ def _licences(parts: list[Values]) -> str:
 
 def _part(one: Component, about: Description, recipe: Recipe | None) -> Values:
     if about.origin == _DISTRO:
-        return {**_component(one, _UNKNOWN), **_debian_package(one, about)}
+        return {**_component(one, _UNKNOWN), **_debian_package(one.name, one.version, about)}
     pin = _pin(one, recipe)
     if pin is None:
         return {**_component(one, _UNKNOWN), "downloadLocation": _UNKNOWN}
     return {**_component(one, pin.license), **_where(pin), **_fixes(one, recipe)}
 
 
-def _library(one: Library) -> Values:
-    """A library in the sysroot; the checksum is its source's."""
-    purl = f"pkg:generic/{_word(one.name)}@{_word(one.version)}?checksum=sha256:{one.sha256}"
-    return {
+def _library(one: Library, about: Description) -> Values:
+    """A library in the sysroot; the checksum is its source's, or its package's."""
+    values = {
         **_package(one.name, one.version, one.license),
         "SPDXID": _id(one.name, one.sha256),
         "checksums": [{"algorithm": "SHA256", "checksumValue": one.sha256}],
-        "downloadLocation": _UNKNOWN,
         "primaryPackagePurpose": "LIBRARY",
-        "externalRefs": [_purl(purl)],
     }
+    if one.origin == _DISTRO:
+        return {**values, **_debian_package(_debian_name(one.name), one.version, about)}
+    purl = f"pkg:generic/{_word(one.name)}@{_word(one.version)}?checksum=sha256:{one.sha256}"
+    cpe = [_cpe(_CPES[one.name], one.version)] if one.name in _CPES else []
+    return {**values, "downloadLocation": _UNKNOWN, "externalRefs": [_purl(purl), *cpe]}
 
 
 def _component(one: Component, license_: str) -> Values:
@@ -245,17 +268,33 @@ def _where(pin: Pin) -> Values:
     }
 
 
-def _debian_package(one: Component, about: Description) -> Values:
+def _debian_package(name: str, version: str, about: Description) -> Values:
     system = _SYSTEM.fullmatch(about.host)
     values: Values = {
         "downloadLocation": _UNKNOWN,
-        "licenseComments": f"see /usr/share/doc/{one.name}/copyright of the package",
+        "licenseComments": f"see /usr/share/doc/{name}/copyright of the package",
     }
     if system:
         distro = f"?distro={system['name']}-{system['version']}"
-        purl = f"pkg:deb/{system['name']}/{_word(one.name)}@{_word(one.version)}{distro}"
+        purl = f"pkg:deb/{system['name']}/{_word(name)}@{_word(version)}{distro}"
         values["externalRefs"] = [_purl(purl)]
     return values
+
+
+def _debian_name(library: str) -> str:
+    """The package that `library` is; the recipes of libraries say it, and are not this deep."""
+    with suppress(OSError, KeyError):
+        text = (recipe_directory() / f"libraries/{library}.toml").read_text("utf-8")
+        return str(tomllib.loads(text)["debian"])
+    return library
+
+
+def _cpe(name: str, version: str) -> Values:
+    return {
+        "referenceCategory": "SECURITY",
+        "referenceType": "cpe23Type",
+        "referenceLocator": f"cpe:2.3:a:{name}:{version}:*:*:*:*:*:*:*",
+    }
 
 
 def _purl(text: str) -> Values:

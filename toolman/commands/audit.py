@@ -156,6 +156,7 @@ def _row(one: Finding) -> dict[str, Any]:
     return {
         "target": one.target,
         "kind": one.part.kind,
+        "packaged": one.part.packaged,
         "package": one.part.name,
         "version": one.part.version,
         "id": one.advisory.id,
