@@ -47,6 +47,19 @@ random 1, size 1, async 42, main
 local of main down
 global down
 """
+ENDS = """\
+#include <cstdio>
+#include <pthread.h>
+struct Held { ~Held() { puts("unwound"); } };
+static void *work(void *) { Held held; pthread_exit(nullptr); }
+int main()
+{
+    pthread_t thread;
+    if (pthread_create(&thread, nullptr, work, nullptr) || pthread_join(thread, nullptr))
+        return 1;
+    puts("done");
+}
+"""
 # In 2.17 they were in librt with that version, in libc with a newer one. Nobody gets the old one.
 CLOCKS = re.compile(r"clock_(get|set)(time|res|cpuclockid)|clock_nanosleep")
 
@@ -134,7 +147,16 @@ def test_a_cxx_program_runs_with_an_old_glibc(user: User, toolman: Runner) -> No
     assert done.returncode == 0, done.stderr
     assert sorted(user.run().splitlines()) == sorted(WHOLE_CXX.splitlines())
     assert toolman("verify", "--max-glibc", FLOOR, user.program).code == 0
-    assert not {"libstdc++.so.6", "libgcc_s.so.1"} & {*elf.inspect(user.program).needed}
+    assert "libstdc++.so.6" not in elf.inspect(user.program).needed
+
+
+def test_the_end_of_a_cxx_thread_is_unwound(user: User) -> None:
+    """glibc loads the system's libgcc_s for that; with an unwinder of its own a program aborts."""
+    source = user.scratch / "ends.cc"
+    source.write_text(ENDS, "utf-8")
+    done = user.link("g++", source)
+    assert done.returncode == 0, done.stderr
+    assert user.run() == "unwound\ndone\n"
 
 
 def test_a_cxx_library_can_be_shared(user: User) -> None:
@@ -194,8 +216,9 @@ def symbols(user: User, library: Path) -> set[tuple[str, tuple[int, ...]]]:
 
 
 @pytest.mark.xdist_group("go-floor")
+@pytest.mark.parametrize("link", ["-linkmode=internal", "-linkmode=external"])
 def test_a_go_program_with_net_runs_with_an_old_glibc(
-    user: User, go_version: Callable[[str], Path], toolman: Runner
+    user: User, go_version: Callable[[str], Path], toolman: Runner, link: str
 ) -> None:
     interp = user.old / Path(user.made.target.platform.interp["gnu"]).name
     env = {
@@ -205,8 +228,7 @@ def test_a_go_program_with_net_runs_with_an_old_glibc(
         "GOENV": "off",
         "GOTOOLCHAIN": "local",
     }
-    flags = f"-ldflags=-extldflags=-Wl,-dynamic-linker,{interp}"
-    words = ["go", "build", flags, "-o", user.program, "./std"]
+    words = ["go", "build", f"-ldflags=-I={interp} {link}", "-o", user.program, "./std"]
     where = SOURCES.parent / "programs"
     done = subprocess.run(words, cwd=where, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -60,7 +60,7 @@ def choose(
     linked = tuple(one.name for one in store.toolchains())
     try:
         found = targets.parse(word)
-    except InputError:
+    except targets.UnknownTargetError:
         raise targets.unknown_target(word, linked) from None
     if isinstance(found, Target):
         return _named(found, libc)

@@ -39,6 +39,10 @@ _FLOORED = re.compile(r"(.+)\.(\d{1,3}\.\d{1,3}(?:\.\d{1,3})?)", re.ASCII)
 _GLIBC = re.compile(r"\d{1,3}\.\d{1,3}(\.\d{1,3})?", re.ASCII)
 
 
+class UnknownTargetError(InputError):
+    """A word that is no spelling of a target or platform."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Platform:
     """One row of `targets.toml`; the keys are explained there."""
@@ -173,12 +177,14 @@ def with_libc(word: str) -> Target:
     return found
 
 
-def unknown_target(word: str, also: tuple[str, ...] = ()) -> InputError:
+def unknown_target(word: str, also: tuple[str, ...] = ()) -> UnknownTargetError:
     """The error for `word`, which is no target nor one of the names in `also`."""
     known = dict.fromkeys([*also, *_spellings()])
     near = difflib.get_close_matches(word.strip().lower(), known, n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(near)}?" if near else None
-    return InputError(f"unknown target '{word}'", hint=hint or "see: toolman list --available")
+    return UnknownTargetError(
+        f"unknown target '{word}'", hint=hint or "see: toolman list --available"
+    )
 
 
 def spellings(target: Target | Platform) -> list[str]:

@@ -13,8 +13,8 @@ linker; what runs programs (`toolman run`) still finds its real libraries there:
 - `crt1.o` of glibc 2.34 and later would lose the program's constructors: `data/glibc/start.c`.
 - The headers say the floor's version (`__GLIBC_MINOR__`), for programs that ask, and do not ask
   sysconf for what only 2.34 answers (PTHREAD_STACK_MIN). All functions are still declared.
-- Other libraries of the toolchain (libstdc++, libgcc, libgomp …) need newer symbols themselves,
-  so they are linked statically. `-static` is as without a floor.
+- Other libraries of the toolchain (libstdc++, libgomp …) need newer symbols themselves, so they are
+  linked statically; of libgcc_s there is a stub. `-static` is as without a floor.
 
 What came from where before 2.34 is data, `data/glibc/past.toml`.
 """
@@ -35,7 +35,7 @@ from toolman.origins import stubs
 from toolman.target import glibc_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from toolman.origins.finish import Finished
     from toolman.origins.stubs import Libraries, Version
@@ -47,9 +47,9 @@ REVISION = 1
 _DATA = Path(__file__).parents[1] / "data/glibc"
 _JOBS = 2  # processes at a time, as when a tree is finished
 _CRT = ("crt1.o", "Scrt1.o", "gcrt1.o")
-# Those of glibc's libraries that programs are linked with.
+# Those of glibc's libraries that programs are linked with, and libgcc's.
 _GLIBC = re.compile(
-    r"(ld-linux[\w-]*|ld64|lib(c|m|mvec|BrokenLocale|anl|dl|pthread|resolv|rt|thread_db|util))"
+    r"(ld-linux[\w-]*|ld64|lib(c|m|mvec|BrokenLocale|anl|dl|pthread|resolv|rt|thread_db|util|gcc_s))"
     r"\.so\.\d"
 )
 _MEMBER = re.compile(r"/\* member (\w+) ([\d.]+) \*/\n")
@@ -57,6 +57,8 @@ _COMPILE = ("-O2", "-fPIC", "-fvisibility=hidden", "-fno-stack-protector", "-fno
 # Where the header has GNU's extensions, these would be sysconf's answers, -1 before 2.34.
 _DYNAMIC_SIZE = re.compile(r"(# *define __USE_DYNAMIC_STACK_SIZE\s+)1")
 _MINOR = re.compile(r"(# *define\s+__GLIBC_MINOR__\s+)(\d+)")
+# Since 2.38 strtol and scanf have other names where GNU's extensions or C23 are asked for.
+_C23_STRTOL = re.compile(r"(# *define\s+__GLIBC_USE_C2\w_STRTOL\s+)1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,25 +124,26 @@ def lower(tree: Path, finished: Finished, floor: str, aside: Path) -> None:
     )
     work.aside.mkdir(parents=True)
     work.stubs.mkdir()
-    made = _make_stubs(work)
-    _link_others_statically(work)
-    _name_stubs(work, made)
-    with ThreadPoolExecutor(_JOBS) as pool:
-        futures = [pool.submit(step, work) for step in (_add_compat, _replace_start)]
-    for one in futures:
-        one.result()
-    _lower_headers(work)
-
-
-def _make_stubs(work: _Work) -> Libraries:
-    files = sorted(path for path in work.libraries.glob("*.so.*") if _GLIBC.fullmatch(path.name))
-    real = stubs.parse(run.check("readelf", [work.tool("readelf"), "-W", "--dyn-syms", *files]))
-    if stubs.LIBC not in real:
-        raise BuildError(f"the sysroot has no {stubs.LIBC} with symbol versions")
+    real = _real(work)
     made = stubs.lowered(real, work.floor, work.past)
     with ThreadPoolExecutor(_JOBS) as pool:
         list(pool.map(lambda name: _make_stub(work, name, made), made))
-    return made
+    _link_others_statically(work)
+    _name_stubs(work, made)
+    _lower_headers(work)  # `compat.c` is compiled with them
+    newest = {one.name: one.version for found in real.values() for one in found if one.is_default}
+    _add_compat(work, newest)
+    if work.floor < stubs.MERGED <= newest["__libc_start_main"]:
+        _replace_start(work)
+
+
+def _real(work: _Work) -> Libraries:
+    """What the sysroot's own glibc has."""
+    files = sorted(path for path in work.libraries.glob("*.so.*") if _GLIBC.fullmatch(path.name))
+    found = stubs.parse(run.check("readelf", [work.tool("readelf"), "-W", "--dyn-syms", *files]))
+    if stubs.LIBC not in found:
+        raise BuildError(f"the sysroot has no {stubs.LIBC} with symbol versions")
+    return found
 
 
 def _make_stub(work: _Work, name: str, made: Libraries) -> None:
@@ -155,6 +158,8 @@ def _name_stubs(work: _Work, made: Libraries) -> None:
     """Let `-lm`, `-lpthread` … mean the stubs."""
     below = work.stubs.name
     for name, symbols in made.items():
+        if name == stubs.LIBGCC:
+            continue  # among the compiler's parts
         link = work.libraries / f"{name.partition('.so')[0]}.so"
         if link.is_symlink() or (symbols and not link.exists()):
             link.unlink(missing_ok=True)
@@ -186,10 +191,10 @@ def _link_others_statically(work: _Work) -> None:
             other = path.is_symlink() and not _GLIBC.fullmatch(path.readlink().name)
             if other and path.with_suffix(".a").exists():
                 path.unlink()
-    # The compiler asks for it by name, and so does rustc.
     shared = _parts(work) / "libgcc_s.so"
     shared.unlink(missing_ok=True)
-    shared.write_text("/* GNU ld script */\nGROUP ( libgcc.a libgcc_eh.a )\n", "utf-8")
+    group = f"GROUP ( {work.stubs.name}/{stubs.LIBGCC} libgcc.a )"
+    shared.write_text(f"/* GNU ld script */\n{group}\n", "utf-8")
 
 
 def _parts(work: _Work) -> Path:
@@ -197,17 +202,17 @@ def _parts(work: _Work) -> Path:
     return Path(said.strip()).parent
 
 
-def _add_compat(work: _Work) -> None:
+def _add_compat(work: _Work, known: Collection[str]) -> None:
     """`libc_nonshared.a` of the floor: the sysroot's own, and what programs get from us."""
     nonshared = work.stubs / "libc_nonshared.a"
     nonshared.write_bytes((work.libraries / nonshared.name).read_bytes())
-    members = list(_members(work))
-    if not members:
-        return
     sources = []
-    for name, text in members:
-        sources.append(work.aside / f"{name}.c")
-        sources[-1].write_text(text, "utf-8")
+    for name, text in _members(work):
+        if name in known:  # otherwise nothing of this glibc can ask for it
+            sources.append(work.aside / f"{name}.c")
+            sources[-1].write_text(text, "utf-8")
+    if not sources:
+        return
     with ThreadPoolExecutor(_JOBS) as pool:
         objects = list(pool.map(lambda source: _compile(work, source), sources))
     run.check("libc_nonshared.a", [work.tool("ar"), "rcDs", nonshared, *objects])
@@ -229,8 +234,6 @@ def _compile(work: _Work, source: Path) -> Path:
 
 
 def _replace_start(work: _Work) -> None:
-    if work.floor >= stubs.MERGED:
-        return
     start = work.aside / "start.o"
     argv: list[str | Path] = [work.tool("gcc"), *_COMPILE, "-c", _DATA / "start.c", "-o", start]
     run.check("compiling start.c", argv)
@@ -248,6 +251,8 @@ def _lower_headers(work: _Work) -> None:
     text = _MINOR.sub(rf"\g<1>{work.floor[1]}", features.read_text("utf-8"))
     if work.floor < stubs.MERGED:
         text = _DYNAMIC_SIZE.sub(r"\g<1>0", text)
+    if work.is_below("2.38"):
+        text = _C23_STRTOL.sub(r"\g<1>0", text)
     _write(features, text)
     for row in work.past["renamed"]:
         if work.is_below(row["until"]):

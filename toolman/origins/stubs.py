@@ -28,13 +28,17 @@ if TYPE_CHECKING:
     Libraries = Mapping[str, Sequence["Symbol"]]
 
 LIBC = "libc.so.6"
+LIBGCC = "libgcc_s.so.1"
+"""GCC's own, with versions of its own. It has the unwinder, of which a program must not have two:
+glibc loads the system's to end a thread."""
 MERGED = (2, 34)
 """The glibc whose libc.so.6 has what libpthread, libdl … had before."""
 
-_NODE = "GLIBC_"
+# Of 2008, older than all that is left of that time. Whatever is newer is in libgcc.a, too.
+_GCC_FLOOR = (4, 3)
 _FILE = re.compile(r"File: (\S+)")
 _SYMBOL = re.compile(
-    r"\s*\d+: ([0-9a-f]+) +(\w+) (\w+) +(\w+) +\w+ +(?:\[.*?\] +)?\d+ (\w+)(@@?)GLIBC_([\d.]+)$"
+    r"\s*\d+: ([0-9a-f]+) +(\w+) (\w+) +(\w+) +\w+ +(?:\[.*?\] +)?\d+ (\w+)(@@?)(GLIBC|GCC)_([\d.]+)$"
 )
 _PLACEHOLDER = re.compile(r"__lib\w+_version_placeholder")
 
@@ -44,6 +48,8 @@ class Symbol:
     """One version of a symbol that a library defines."""
 
     name: str
+    family: str
+    """GLIBC or GCC: in front of the version."""
     version: Version
     address: int
     size: int
@@ -53,7 +59,7 @@ class Symbol:
 
 
 def parse(printed: str) -> dict[str, list[Symbol]]:
-    """The symbols with a version of glibc's, by library, in what `readelf -W --dyn-syms` printed.
+    """The symbols with a version of glibc's or libgcc's, by library, in what `readelf -W --dyn-syms` printed.
 
     Libraries without such symbols are left out.
     """
@@ -63,9 +69,10 @@ def parse(printed: str) -> dict[str, list[Symbol]]:
         if match := _FILE.match(line):
             library = match[1].rpartition("/")[2]
         elif (match := _SYMBOL.match(line)) and not _PLACEHOLDER.match(match[5]):
-            address, size, kind, binding, name, at, version = match.groups()
+            address, size, kind, binding, name, at, family, version = match.groups()
             symbol = Symbol(
                 name=name,
+                family=family,
                 version=glibc_version(version),
                 address=int(address, 16),
                 size=int(size, 0),
@@ -82,10 +89,11 @@ def lowered(libraries: Libraries, floor: Version, past: Mapping[str, Any]) -> Li
     homes = _homes(floor, past["moved"])
     linked = {one.name for found in libraries.values() for one in found if one.is_default}
     linked |= {name for row in past["hidden"] for name in row["names"].split()}
+    linked |= {f"__{name}" for row in past["renamed"] for name in row["names"].split()}
     result: dict[str, list[Symbol]] = {name: [] for name in libraries}
     for library, symbols in libraries.items():
         for symbol in symbols:
-            if symbol.version > floor:
+            if symbol.version > (_GCC_FLOOR if library == LIBGCC else floor):
                 continue
             home, newest = homes.get(symbol.name, (library, floor))
             place = home if library == LIBC and symbol.version <= newest else library
@@ -104,14 +112,15 @@ def assembly(symbols: Sequence[Symbol]) -> str:
     lines += _objects([one for one in symbols if one.is_object], labels)
     for one, label in labels.items():
         at = "@@" if one.is_default else "@"
-        lines.append(f".symver {label}, {one.name}{at}{_node(one.version)}")
+        lines.append(f".symver {label}, {one.name}{at}{_node(one)}")
     lines.append('.section .note.GNU-stack,"",%progbits')
     return "\n".join([*lines, ""])
 
 
 def script(symbols: Iterable[Symbol]) -> str:
     """The stub's version script for the linker."""
-    nodes = [_node(version) for version in sorted({one.version for one in symbols})]
+    nodes = [_node(one) for one in sorted(symbols, key=lambda one: one.version)]
+    nodes = list(dict.fromkeys(nodes))
     before = ["", *(f" {node}" for node in nodes)]
     heads = [f"{node} {{ }}{parent};" for node, parent in zip(nodes, before, strict=False)]
     return "\n".join([*heads, "STUB { local: *; };", ""])
@@ -153,5 +162,5 @@ def _head(one: Symbol, label: str, kind: str) -> tuple[str, ...]:
     return f".{binding} {label}", f".type {label}, %{kind}", f".size {label}, {one.size or 4}"
 
 
-def _node(version: Version) -> str:
-    return _NODE + ".".join(map(str, version))
+def _node(one: Symbol) -> str:
+    return f"{one.family}_{'.'.join(map(str, one.version))}"

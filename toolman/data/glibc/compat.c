@@ -153,6 +153,22 @@ int __cxa_thread_atexit_impl(void (*run)(void *), void *object, void *library)
     return 0;
 }
 
+/* member __isoc23_strtol 2.38 */
+#include <stdlib.h>
+long __isoc23_strtol(const char *text, char **end, int base) { return strtol(text, end, base); }
+
+/* member __isoc23_strtoul 2.38 */
+#include <stdlib.h>
+unsigned long __isoc23_strtoul(const char *text, char **end, int base) { return strtoul(text, end, base); }
+
+/* member __isoc23_strtoll 2.38 */
+#include <stdlib.h>
+long long __isoc23_strtoll(const char *text, char **end, int base) { return strtoll(text, end, base); }
+
+/* member __isoc23_strtoull 2.38 */
+#include <stdlib.h>
+unsigned long long __isoc23_strtoull(const char *text, char **end, int base) { return strtoull(text, end, base); }
+
 /* member _dl_find_object 2.35 */
 /* The unwinder of GCC 12 and later asks it alone for the tables of exceptions. */
 #include <dlfcn.h>
