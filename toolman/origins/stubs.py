@@ -38,7 +38,8 @@ MERGED = (2, 34)
 _GCC_FLOOR = (4, 3)
 _FILE = re.compile(r"File: (\S+)")
 _SYMBOL = re.compile(
-    r"\s*\d+: ([0-9a-f]+) +(\w+) (\w+) +(\w+) +\w+ +(?:\[.*?\] +)?\d+ (\w+)(@@?)(GLIBC|GCC)_([\d.]+)$"
+    r"\s*\d+: ([0-9a-f]+) +(\w+) (\w+) +(\w+) +\w+ +(?:\[.*?\] +)?\d+ "
+    r"(\w+)(@@?)(GLIBC|GCC)_([\d.]+)$"
 )
 _PLACEHOLDER = re.compile(r"__lib\w+_version_placeholder")
 
@@ -59,9 +60,8 @@ class Symbol:
 
 
 def parse(printed: str) -> dict[str, list[Symbol]]:
-    """The symbols with a version of glibc's or libgcc's, by library, in what `readelf -W --dyn-syms` printed.
-
-    Libraries without such symbols are left out.
+    """What `readelf -W --dyn-syms` printed, by library: the symbols with a version of glibc's or
+    libgcc's. Libraries without any are left out.
     """
     found: dict[str, list[Symbol]] = defaultdict(list)
     library = ""
@@ -119,8 +119,8 @@ def assembly(symbols: Sequence[Symbol]) -> str:
 
 def script(symbols: Iterable[Symbol]) -> str:
     """The stub's version script for the linker."""
-    nodes = [_node(one) for one in sorted(symbols, key=lambda one: one.version)]
-    nodes = list(dict.fromkeys(nodes))
+    ordered = sorted(symbols, key=lambda one: one.version)
+    nodes = list(dict.fromkeys(map(_node, ordered)))
     before = ["", *(f" {node}" for node in nodes)]
     heads = [f"{node} {{ }}{parent};" for node, parent in zip(nodes, before, strict=False)]
     return "\n".join([*heads, "STUB { local: *; };", ""])
