@@ -33,6 +33,7 @@ LAYERS = (
     ("push",),
     ("gomod", "choose", "context", "build", "cgo", "drawing", "failures", "advisories"),
     ("environment", "scaffold", "gccgo"),
+    ("systems",),
     ("publish",),
     ("origins",),
     ("smoke", "qemu"),

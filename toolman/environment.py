@@ -52,6 +52,13 @@ _TOOLS = {
     "READELF": "readelf",
 }
 _OPTIONAL = {"GCCGO": "gccgo", "FC": "gfortran"}
+# Crates take these for what runs while they are built; without them, CC.
+_HOSTS = {
+    "HOST_CC": "cc",
+    "HOST_CXX": "c++",
+    "HOST_AR": "ar",
+    "HOST_PKG_CONFIG": "pkg-config",
+}
 _GENERIC = (
     *_TOOLS,
     *_OPTIONAL,
@@ -67,6 +74,9 @@ _GENERIC = (
     "CGO_CXXFLAGS",
     "CGO_LDFLAGS",
     "CMAKE_TOOLCHAIN_FILE",
+    "CONFIG_SITE",
+    "CARGO_BUILD_TARGET",
+    *_HOSTS,
 )
 _PLAIN = re.compile(r"[\w/.+@%:,=-]+")
 
@@ -108,10 +118,11 @@ def statements(
             name=OPTIONS,
             value=options(chosen, static=static, march=march, tune=tune, compiler=compiler),
         ),
-        *_compilers(chosen, paths),
+        *tools(chosen, paths),
         *_go(chosen, march, tune),
         *(_gccgo_flags if compiler == "gccgo" else _gc_flags)(chosen, is_static),
-        *_others(chosen, paths),
+        *_others(chosen, paths, is_static),
+        *_cargo(chosen, paths, is_static),
     ]
 
 
@@ -130,6 +141,17 @@ def options(
     if static not in (None, default_static(chosen)):
         said.insert(0, "static" if static else "dynamic")
     return ",".join(said)
+
+
+def files(chosen: Toolchain, paths: Paths, *, static: bool) -> Path:
+    """The directory of the files for build systems; the default's stand beside those of shells."""
+    other = "static" if static else "dynamic"
+    return paths.env if static == default_static(chosen) else paths.env / other
+
+
+def rust_linkage(*, static: bool) -> str:
+    """The flag of rustc's that makes programs static, or dynamic."""
+    return f"-Ctarget-feature={'+' if static else '-'}crt-static"
 
 
 def need_gccgo(chosen: Toolchain) -> None:
@@ -177,37 +199,21 @@ def applied(said: Sequence[Statement], environ: Mapping[str, str]) -> dict[str, 
     return result
 
 
+def tools(chosen: Toolchain, paths: Paths) -> Iterator[Set]:
+    """The variables of the compilers and what goes with them: CC, AR …"""
+    for variable, tool in _TOOLS.items():
+        yield Set(name=variable, value=command(chosen, paths, tool))
+    for variable, tool in _OPTIONAL.items():
+        if tool in chosen.about.tools:
+            yield Set(name=variable, value=command(chosen, paths, tool))
+    yield Set(name="PKG_CONFIG", value=command(chosen, paths, "pkg-config"))
+
+
 def command(chosen: Toolchain, paths: Paths, tool: str) -> str:
     """How to call a tool: its shim's path, or its name alone where make or Go would split that."""
     name = f"{prefix(chosen)}-{tool}"
     path = str(paths.shims / name)
     return path if _PLAIN.fullmatch(path) else name
-
-
-def cmake(chosen: Toolchain, paths: Paths) -> str:
-    """A CMake toolchain file."""
-    triple = prefix(chosen)
-    languages = {"C": "gcc", "CXX": "g++", "Fortran": "gfortran"}
-    compilers = [
-        f'set(CMAKE_{language}_COMPILER "{_cmake_word(paths.shims / f"{triple}-{tool}")}")'
-        for language, tool in languages.items()
-        if tool in chosen.about.tools
-    ]
-    return "\n".join(
-        [
-            "set(CMAKE_SYSTEM_NAME Linux)",
-            f"set(CMAKE_SYSTEM_PROCESSOR {chosen.target.platform.cmake})",
-            *compilers,
-            f'set(CMAKE_SYSROOT "{_cmake_word(chosen.sysroot)}")',
-            "set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)",
-            "set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)",
-            "set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)",
-            "set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)",
-            f"set(CMAKE_CROSSCOMPILING_EMULATOR toolman run {chosen.name})",
-            *(["set(CMAKE_EXE_LINKER_FLAGS_INIT -static)"] if default_static(chosen) else []),
-            "",
-        ]
-    )
 
 
 def _imagined(name: str, target: Target) -> Toolchain:
@@ -227,15 +233,6 @@ def _imagined(name: str, target: Target) -> Toolchain:
 
 def _with_all_tools(chosen: Toolchain) -> Description:
     return replace(chosen.about, tools=dict.fromkeys(_OPTIONAL.values(), ""))
-
-
-def _compilers(chosen: Toolchain, paths: Paths) -> Iterator[Statement]:
-    for variable, tool in _TOOLS.items():
-        yield Set(name=variable, value=command(chosen, paths, tool))
-    for variable, tool in _OPTIONAL.items():
-        if tool in chosen.about.tools:
-            yield Set(name=variable, value=command(chosen, paths, tool))
-    yield Set(name="PKG_CONFIG", value=command(chosen, paths, "pkg-config"))
 
 
 def _go(chosen: Toolchain, march: str | None, tune: str | None) -> Iterator[Statement]:
@@ -273,23 +270,35 @@ def _gccgo_flags(chosen: Toolchain, static: bool) -> Iterator[Statement]:
     yield Prepend(name="GOFLAGS", text=text, separator=" ")
 
 
-def _others(chosen: Toolchain, paths: Paths) -> Iterator[Statement]:
+def _others(chosen: Toolchain, paths: Paths, static: bool) -> Iterator[Statement]:
     """The names by which other ecosystems look for the same tools."""
     target = chosen.target
-    tools = {"CC": "gcc", "CXX": "g++", "AR": "ar"}
-    gnu = target.platform.triple["gnu"].replace("-", "_")
-    rust = target.rust.replace("-", "_")
-    for suffix in (gnu, rust):
-        for variable, tool in tools.items():
-            yield Set(name=f"{variable}_{suffix}", value=command(chosen, paths, tool))
-    cargo = f"CARGO_TARGET_{rust.upper()}"
-    yield Set(name=f"{cargo}_LINKER", value=command(chosen, paths, "gcc"))
-    yield Set(name=f"{cargo}_RUNNER", value=f"toolman run {chosen.name}")
+    suffixed = {"CC": "gcc", "CXX": "g++", "AR": "ar"}
+    for triple in (target.platform.triple["gnu"], target.rust):
+        for variable, tool in suffixed.items():
+            name = f"{variable}_{triple.replace('-', '_')}"
+            yield Set(name=name, value=command(chosen, paths, tool))
     go = target.platform.go["GOARCH"]
     for variable in ("CC", "CXX"):
         name = f"{variable}_FOR_linux_{go}"
-        yield Set(name=name, value=command(chosen, paths, tools[variable]))
-    yield Set(name="CMAKE_TOOLCHAIN_FILE", value=str(paths.env / f"{chosen.name}.cmake"))
+        yield Set(name=name, value=command(chosen, paths, suffixed[variable]))
+    directory = files(chosen, paths, static=static)
+    yield Set(name="CMAKE_TOOLCHAIN_FILE", value=str(directory / f"{chosen.name}.cmake"))
+    site = str(directory / f"{chosen.name}.config.site")
+    if _PLAIN.fullmatch(site):  # configure takes it for a list
+        yield Set(name="CONFIG_SITE", value=site)
+
+
+def _cargo(chosen: Toolchain, paths: Paths, static: bool) -> Iterator[Statement]:
+    """Cargo's, and what keeps build scripts' own C code off the target's compiler."""
+    yield Set(name="CARGO_BUILD_TARGET", value=chosen.target.rust)
+    name = f"CARGO_TARGET_{chosen.target.rust.replace('-', '_').upper()}"
+    yield Set(name=f"{name}_LINKER", value=command(chosen, paths, "gcc"))
+    yield Set(name=f"{name}_RUNNER", value=command(chosen, paths, "run"))
+    if static != default_static(chosen):
+        yield Set(name=f"{name}_RUSTFLAGS", value=rust_linkage(static=static))
+    for variable, tool in _HOSTS.items():
+        yield Set(name=variable, value=tool)
 
 
 def _go_word(word: str) -> str:
@@ -301,7 +310,3 @@ def _go_word(word: str) -> str:
         return word
     quote = '"' if "'" in word else "'"
     return f"{quote}{word}{quote}"
-
-
-def _cmake_word(path: Path) -> str:
-    return re.sub(r'(["\\$])', r"\\\1", str(path))

@@ -5,7 +5,9 @@
     shims/go                      sh: merges the user's flags with the environment's
     shims/go_linux_arm64_exec …   sh: by these go starts what it has built for another machine
     env/<name>.{sh,fish,ps1}      what `toolman env` prints, to be sourced
-    env/<name>.cmake              a CMake toolchain file
+    shims/<triple>-run            sh: runs a program of the target, as `toolman run`
+    env/<name>.cmake …            for build systems: see `systems`
+    env/{static,dynamic}/<name>.cmake …   the same, where that is not the default
     env/<name>.goenv              Go's variables, for GOENV
     env/words/linux/arm64.sh      the .sh that this word means; the launcher prints it
 
@@ -22,7 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolman import choose, environment, shell, store, target
+from toolman import choose, environment, shell, store, systems, target
 from toolman.checkpoint import checkpoint
 from toolman.errors import ToolmanError
 from toolman.target import LIBCS, Target
@@ -125,6 +127,8 @@ def _wanted(where: Store) -> _Wanted:
         files[where.paths.shims / "go"] = _go_shim()
     for arch in sorted({one.target.platform.go["GOARCH"] for one in active}):
         files[where.paths.shims / f"go_linux_{arch}_exec"] = _script("go-exec.sh")
+    # A linked toolchain may have a pkg-config of its own, which looks elsewhere.
+    links = {path: to for path, to in links.items() if path not in files}
     return _Wanted(links=links, files=files)
 
 
@@ -145,12 +149,10 @@ def _environment_files(chosen: Toolchain, paths: Paths) -> dict[Path, str]:
         paths.env / f"{chosen.name}.{extension}": shell.activate(dialect, said, save=saved)
         for extension, dialect in dialects.items()
     }
-    pkg_config = paths.shims / f"{environment.prefix(chosen)}-pkg-config"
-    return {
-        **texts,
-        paths.env / f"{chosen.name}.cmake": environment.cmake(chosen, paths),
-        pkg_config: _pkg_config(chosen),
-    }
+    setup, other = systems.both(chosen, paths)
+    for system in systems.EXTENSIONS:
+        texts |= {systems.path(system, one): systems.text(system, one) for one in (setup, other)}
+    return {**texts, setup.pkg_config: _pkg_config(chosen), setup.run: _run(setup)}
 
 
 def _pkg_config(chosen: Toolchain) -> str:
@@ -172,6 +174,22 @@ def _pkg_config(chosen: Toolchain) -> str:
         f"PKG_CONFIG_LIBDIR={shlex.quote(where)} {sysroot}"
         'pkg-config $static "$@"\n'
     )
+
+
+def _run(setup: systems.Setup) -> str:
+    """A program of the target, run: `toolman/data/run.sh` with what it has to know."""
+    platform, machine = setup.target.platform, os.uname().machine
+    how = "ask" if machine in platform.runs_on else "qemu"
+    known = {
+        "_name": setup.chosen.name,
+        "_how": "native" if machine == platform.uname else how,
+        "_loader": platform.interp[setup.target.libc],
+        "_machine": platform.qemu,
+        "_sysroot": str(setup.sysroot),
+        "_store": str(setup.paths.store),
+    }
+    lines = [f"{name}={shlex.quote(value)}\n" for name, value in known.items()]
+    return f"#!/bin/sh\n{''.join(lines)}{_script('run.sh')}"
 
 
 def _word_links(where: Store, active: Sequence[Toolchain]) -> dict[Path, str]:

@@ -10,7 +10,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from toolman import choose, cpu, environment, publish, shell, store
+from toolman import choose, cpu, environment, publish, shell, store, systems
 from toolman.commands import output
 from toolman.errors import InputError
 
@@ -31,10 +31,13 @@ EXAMPLES = """\
   eval $(toolman env --unset)                take everything back
   toolman env --format github linux/arm64    in a GitHub workflow: sets $GITHUB_ENV, $GITHUB_PATH
   GOENV=$(toolman env --file --format goenv linux/arm64) go build
+  meson setup --cross-file "$(toolman env --file --format meson linux/arm64)" build
   toolman env --cpu raspberrypi4 linux/arm64   for one kind of processor, C and Go
   toolman env --march armv8.1-a linux/arm64    the same by GCC's word
   toolman env --compiler gccgo arm64-gnu     Go code by gccgo: a library of Go 1.18, no generics
 """
+
+_FORMATS = (*shell.FORMATS, *systems.EXTENSIONS)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "-s", "--shell", default="sh", metavar="SHELL", help="sh, bash, zsh, fish, pwsh"
     )
-    how.add_argument("--format", choices=shell.FORMATS, help="for other readers than a shell")
+    how.add_argument("--format", metavar="FORMAT", help=", ".join(_FORMATS))
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--file", action="store_true", help="print the path of a file to source")
     what.add_argument("--unset", action="store_true", help="take back what was set")
@@ -70,7 +73,7 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, ctx: Context) -> int:
-    dialect = args.format or shell.dialect(args.shell)
+    dialect = _format(args.format) if args.format else shell.dialect(args.shell)
     if args.unset:
         if args.format:
             raise InputError("--unset is for a shell", hint="toolman env --unset -s SHELL")
@@ -79,6 +82,9 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
     if args.file:
         _need_defaults(args, dialect)
     chosen, said = asked(args, ctx)
+    if dialect in systems.EXTENSIONS:
+        print(_system(args, dialect, chosen, ctx), end="")
+        return 0
     if args.file:
         print(ctx.paths.env / f"{chosen.name}.{publish.EXTENSIONS[dialect]}")
         return 0
@@ -108,16 +114,21 @@ def asked(args: argparse.Namespace, ctx: Context) -> tuple[Toolchain, list[shell
         environment.need_gccgo(chosen)
     if args.static and chosen.target.libc == "gnu":
         ctx.reporter.step(f"note: {environment.STATIC_GLIBC}")
-    march, tune = args.march, None
-    if args.cpu:
-        processor = cpu.find(args.cpu, chosen.target.platform)
-        march, tune = processor.march, processor.tune
+    march, tune = _processor(args, chosen)
     if march:
         _need_known(chosen, march, tune)
     said = environment.statements(
         chosen, ctx.paths, static=args.static, march=march, tune=tune, compiler=args.compiler
     )
     return chosen, said
+
+
+def _processor(args: argparse.Namespace, chosen: Toolchain) -> tuple[str | None, str | None]:
+    """The words of GCC's -march and -mtune."""
+    if args.cpu:
+        found = cpu.find(args.cpu, chosen.target.platform)
+        return found.march, found.tune
+    return args.march, None
 
 
 def _need_known(chosen: Toolchain, march: str, tune: str | None) -> None:
@@ -146,9 +157,40 @@ def failure(words: Sequence[str]) -> str:
     return shell.failure("sh")
 
 
+def _format(word: str) -> str:
+    """A member of `_FORMATS`.
+
+    Raises:
+        InputError: there is no such format.
+    """
+    if word in _FORMATS:
+        return word
+    import difflib  # only an error needs it
+
+    near = difflib.get_close_matches(word.lower(), _FORMATS, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(_FORMATS)}"
+    raise InputError(f"unknown format '{word}'", hint=hint)
+
+
+def _system(args: argparse.Namespace, name: str, chosen: Toolchain, ctx: Context) -> str:
+    """What a build system's file holds, or where it is."""
+    march, tune = _processor(args, chosen)
+    flags = [f"{chosen.target.platform.flag}={march}"] if march else []
+    flags += [f"-mtune={tune}"] if tune else []
+    static = environment.default_static(chosen) if args.static is None else args.static
+    setup = systems.Setup(chosen=chosen, paths=ctx.paths, static=static, flags=tuple(flags))
+    if args.file:
+        return f"{systems.path(name, setup)}\n"
+    if name == "bazel" and flags:
+        words = " ".join(f"--copt={flag}" for flag in flags)
+        raise InputError("Bazel's flags are said to Bazel", hint=f"bazel build {words}")
+    return systems.text(name, setup)
+
+
 def _need_defaults(args: argparse.Namespace, dialect: str) -> None:
-    differs = args.static is not None or args.march or args.cpu or args.compiler != "gc"
-    if differs or dialect not in publish.EXTENSIONS:
+    linkage = args.static is not None and dialect not in systems.EXTENSIONS
+    differs = linkage or args.march or args.cpu or args.compiler != "gc"
+    if differs or dialect not in {**publish.EXTENSIONS, **systems.EXTENSIONS}:
         raise InputError(
             "the file holds the defaults; print what differs", hint="leave --file away"
         )

@@ -1,0 +1,124 @@
+"""The build systems that tests run, had once on this machine: PyPI's, Debian's, crates.io's."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tools
+
+from toolman.host import Host
+from toolman.origins import apt, distro
+from toolman.report import Silent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from toolman.origins.deb import Deb
+
+_PYPI = ("cmake==4.4.4", "meson==1.12.1", "ninja==1.13.2")
+_BINARIES = ("cmake/data/bin/cmake", "cmake/data/bin/ctest", "ninja/data/bin/ninja")
+_MODULES = {"meson": "mesonbuild.mesonmain"}
+_AUTOTOOLS = ("autoconf", "automake", "libtool")
+
+
+@functools.cache
+def pypi() -> Path:
+    """A directory with cmake, ctest, ninja and meson."""
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    place = tools.CACHE / "build-systems" / Host.current().key
+    tree = place / f"python-{tools.word(f'{python} {_PYPI}')}"
+    with tools.made(tree) as into:
+        if into:
+            words = ["install", "--quiet", "--target", str(into), *_PYPI]
+            subprocess.run([sys.executable, "-m", "pip", *words], env=tools.ENVIRON, check=True)
+            _put_on_path(into, tree)
+    return tree / "path"
+
+
+@functools.cache
+def autotools() -> Path:
+    """A directory with autoreconf, unpacked from the host's archive, and what that runs."""
+    tree = tools.CACHE / "build-systems" / Host.current().key / "autotools"
+    with tools.made(tree) as into:
+        if into:
+            # All that libtool depends on is a compiler.
+            unpack(["autoconf", "automake"], into, lambda deb: True)
+            unpack(["libtool"], into, lambda deb: deb.name == "libtool")
+            _relocate(into, tree)
+    return tree / "path"
+
+
+def unpack(packages: Sequence[str], into: Path, wanted: Callable[[Deb], bool]) -> None:
+    """Unpack those of the packages and their dependencies that are wanted."""
+    archive = apt.Archive(cache=tools.CACHE / "toolman", host=Host.current())
+    with tools.locked(tools.CACHE / "apt"):
+        debs = [deb for deb in archive.closure(packages, Silent()) if wanted(deb)]
+        distro.unpack(archive, debs, lambda _: into, Silent())
+
+
+def source(name: str, into: Path) -> Path:
+    """The source package `name` of the host's archive, as upstream had it."""
+    tree = tools.CACHE / "build-systems" / Host.current().key / f"{name}-source"
+    with tools.made(tree) as place:
+        if place:
+            archive = apt.Archive(cache=tools.CACHE / "toolman", host=Host.current(), sources=True)
+            with tools.locked(tools.CACHE / "apt"):
+                archive.closure([], Silent())
+                files = archive.source(name)
+                archive.fetch_source(name, files, Silent())
+            (tarball,) = [
+                one.file for one in files if ".orig.tar." in one.file and "asc" not in one.file
+            ]
+            subprocess.run(["tar", "-xf", archive.debs / tarball, "-C", place], check=True)
+    (top,) = tree.iterdir()
+    return Path(shutil.copytree(top, into / name))
+
+
+def _put_on_path(tree: Path, final: Path) -> None:
+    path = tree / "path"
+    path.mkdir()
+    for file in _BINARIES:
+        (path / Path(file).name).symlink_to(f"../{file}")
+    for name, module in _MODULES.items():
+        script = path / name
+        script.write_text(f'#!/bin/sh\nPYTHONPATH={final} exec python3 -m {module} "$@"\n', "utf-8")
+        script.chmod(0o755)
+
+
+def _relocate(tree: Path, final: Path) -> None:
+    """Let the scripts find each other, and what they come with."""
+    share = ("autoconf", "automake-1.16", "aclocal", "libtool")
+    for file in [*tree.glob("usr/bin/*"), *tree.glob("usr/share/auto*/**/*")]:
+        text = file.read_bytes() if file.is_file() else b""
+        for name in share:
+            text = text.replace(f"/usr/share/{name}".encode(), f"{final}/usr/share/{name}".encode())
+        if b"\0" not in text and text:
+            file.write_bytes(text)
+    path = tree / "path"
+    path.mkdir()
+    variables = {
+        "AUTOM4TE": "autom4te",
+        "AUTOCONF": "autoconf",
+        "AUTOHEADER": "autoheader",
+        "AUTOMAKE": "automake-1.16",
+        "ACLOCAL": "aclocal-1.16",
+        "LIBTOOLIZE": "libtoolize",
+        "M4": "m4",
+    }
+    said = [f"{name}={final}/usr/bin/{program}" for name, program in variables.items()]
+    libraries = [f"{final}/usr/share/{name}" for name in share[:2]]
+    # perl-base, which every Debian has, lacks what is in perl-modules.
+    modules = [*tree.glob("usr/share/perl/5.*"), *tree.glob("usr/lib/*/perl/5.*")]
+    libraries += [f"{final}/{one.relative_to(tree)}" for one in modules]
+    said.append(f"PERL5LIB={os.pathsep.join(libraries)}")
+    script = path / "autoreconf"
+    script.write_text(
+        f'#!/bin/sh\nexec env {" ".join(said)} {final}/usr/bin/autoreconf "$@"\n', "utf-8"
+    )
+    script.chmod(0o755)
