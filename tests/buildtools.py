@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import tools
 
+from toolman.errors import AbsentError
 from toolman.host import Host
 from toolman.origins import apt, distro
 from toolman.report import Silent
@@ -21,15 +23,17 @@ if TYPE_CHECKING:
 
     from toolman.origins.deb import Deb
 
-_PYPI = ("cmake==4.4.4", "meson==1.12.1", "ninja==1.13.2")
+_PYPI = ("cmake==4.4.4", "conan==2.34.0", "meson==1.12.1", "ninja==1.13.2")
 _BINARIES = ("cmake/data/bin/cmake", "cmake/data/bin/ctest", "ninja/data/bin/ninja")
-_MODULES = {"meson": "mesonbuild.mesonmain"}
-_AUTOTOOLS = ("autoconf", "automake", "libtool")
+_SCRIPTS = {
+    "conan": "-c 'from conans.conan import run; run()'",
+    "meson": "-m mesonbuild.mesonmain",
+}
 
 
 @functools.cache
 def pypi() -> Path:
-    """A directory with cmake, ctest, ninja and meson."""
+    """A directory with cmake, ctest, ninja, meson and conan."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     place = tools.CACHE / "build-systems" / Host.current().key
     tree = place / f"python-{tools.word(f'{python} {_PYPI}')}"
@@ -48,17 +52,53 @@ def autotools() -> Path:
     with tools.made(tree) as into:
         if into:
             # All that libtool depends on is a compiler.
-            unpack(["autoconf", "automake"], into, lambda deb: True)
+            unpack(["autoconf", "automake"], into, lambda _: True)
             unpack(["libtool"], into, lambda deb: deb.name == "libtool")
             _relocate(into, tree)
     return tree / "path"
 
 
-def unpack(packages: Sequence[str], into: Path, wanted: Callable[[Deb], bool]) -> None:
-    """Unpack those of the packages and their dependencies that are wanted."""
-    archive = apt.Archive(cache=tools.CACHE / "toolman", host=Host.current())
+@functools.cache
+def rust() -> Path:
+    """A directory with Debian's cargo and rustc, which have the library for arm64-gnu, too."""
+    tree = tools.CACHE / "build-systems" / Host.current().key / "rust"
+    with tools.made(tree) as into:
+        if into:
+            names = _rust_names()
+            unpack([names["cargo"], names["rustc"], "patchelf"], into, _is_rusts)
+            library = names["libstd-rust-dev"]
+            unpack([f"{library}:arm64"], into, lambda deb: deb.name == library, "arm64")
+            path = into / "path"
+            path.mkdir()
+            for name in ("cargo", "rustc"):
+                program = tools.program(into, name)
+                tools.make_relocatable(program, into)
+                (path / name).symlink_to(f"../{program.relative_to(into)}")
+    return tree / "path"
+
+
+def rust_sources() -> None:
+    """Put the sources of Rust's library to what `rust` has made."""
+    tree = rust().parent
+    with tools.locked(tree):
+        if not (tree / "usr/src").exists():
+            name = _rust_names()["rust-src"]
+            unpack([name], tree, lambda deb: deb.name == name)
+
+
+def unpack(
+    packages: Sequence[str],
+    into: Path,
+    wanted: Callable[[Deb], bool],
+    architecture: str | None = None,
+) -> None:
+    """Unpack those of the packages and their dependencies that are wanted, but never libc."""
+    archive = apt.Archive(
+        cache=tools.CACHE / "toolman", host=Host.current(), architecture=architecture
+    )
     with tools.locked(tools.CACHE / "apt"):
-        debs = [deb for deb in archive.closure(packages, Silent()) if wanted(deb)]
+        closure = archive.closure(packages, Silent())
+        debs = [deb for deb in closure if wanted(deb) and deb.name not in tools.HOST_LIBC]
         distro.unpack(archive, debs, lambda _: into, Silent())
 
 
@@ -72,9 +112,8 @@ def source(name: str, into: Path) -> Path:
                 archive.closure([], Silent())
                 files = archive.source(name)
                 archive.fetch_source(name, files, Silent())
-            (tarball,) = [
-                one.file for one in files if ".orig.tar." in one.file and "asc" not in one.file
-            ]
+            names = [one.file for one in files]
+            (tarball,) = [one for one in names if re.search(r"\.orig\.tar\.\w+$", one)]
             subprocess.run(["tar", "-xf", archive.debs / tarball, "-C", place], check=True)
     (top,) = tree.iterdir()
     return Path(shutil.copytree(top, into / name))
@@ -85,10 +124,15 @@ def _put_on_path(tree: Path, final: Path) -> None:
     path.mkdir()
     for file in _BINARIES:
         (path / Path(file).name).symlink_to(f"../{file}")
-    for name, module in _MODULES.items():
-        script = path / name
-        script.write_text(f'#!/bin/sh\nPYTHONPATH={final} exec python3 -m {module} "$@"\n', "utf-8")
-        script.chmod(0o755)
+    # A virtual environment may go away before this.
+    python = Path(sys.executable).resolve()
+    for name, words in _SCRIPTS.items():
+        _script(path / name, f'PYTHONPATH={final} exec {python} {words} "$@"')
+
+
+def _script(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}\n", "utf-8")
+    path.chmod(0o755)
 
 
 def _relocate(tree: Path, final: Path) -> None:
@@ -117,8 +161,20 @@ def _relocate(tree: Path, final: Path) -> None:
     modules = [*tree.glob("usr/share/perl/5.*"), *tree.glob("usr/lib/*/perl/5.*")]
     libraries += [f"{final}/{one.relative_to(tree)}" for one in modules]
     said.append(f"PERL5LIB={os.pathsep.join(libraries)}")
-    script = path / "autoreconf"
-    script.write_text(
-        f'#!/bin/sh\nexec env {" ".join(said)} {final}/usr/bin/autoreconf "$@"\n', "utf-8"
-    )
-    script.chmod(0o755)
+    _script(path / "autoreconf", f'exec env {" ".join(said)} {final}/usr/bin/autoreconf "$@"')
+
+
+def _rust_names() -> dict[str, str]:
+    """Debian's packages; the newest compilers of its old releases have a name of their own."""
+    plain = ("cargo", "rustc", "rust-src", "libstd-rust-dev")
+    newer = ("cargo-web", "rustc-web", "rust-web-src", "libstd-rust-web-dev")
+    try:
+        apt.Archive(cache=tools.CACHE / "toolman", host=Host.current()).closure(newer[:1], Silent())
+    except AbsentError:
+        newer = plain
+    return dict(zip(plain, newer, strict=True))
+
+
+def _is_rusts(deb: Deb) -> bool:
+    """Of what rustc depends on not the compiler: it calls the host's."""
+    return deb.name.startswith(("lib", "rust", "cargo", "patchelf")) and "gcc" not in deb.name

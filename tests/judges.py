@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 GO = "1.27"
 _PACKAGES = {
     "actionlint": "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12",
+    "buildifier": (
+        "github.com/bazelbuild/buildtools/buildifier@v0.0.0-20260904073137-eaa4d125b423"
+    ),
     "buildx": "github.com/docker/buildx/cmd/buildx@v0.38.2",
 }
 _FRONTEND = Path(__file__).with_name("frontend")

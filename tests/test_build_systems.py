@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from conftest import Runner
 
 ROOT = Path(__file__).parents[1]
-SYSTEMS = ("cmake", "meson", "autotools")
+SYSTEMS = ("cmake", "meson", "autotools", "cargo", "conan")
 BUILDS = {
     "cmake": (
         "cmake -G Ninja -B build && cmake --build build && "
@@ -133,6 +133,23 @@ def test_cxx(
 
 
 @pytest.mark.parametrize("system", BUILDS)
+def test_a_cxx_compiler_of_the_host_is_not_taken(
+    command: Path, tmp_path: Path, system: str
+) -> None:
+    project = lay(CXX, tmp_path / "hello")
+    file = f'"$(toolman env --file --format {system} arm64-musl)"'
+    words = {
+        "cmake": f"cmake -B build --toolchain {file}",
+        "meson": f"meson setup --cross-file {file} build",
+    }
+    argv = [tools.find("dash"), "-euc", words[system]]
+    done = subprocess.run(argv, cwd=project, capture_output=True, text=True)
+    assert done.returncode != 0
+    said = {"cmake": "aarch64-linux-musl-g++", "meson": "'cpp' compiler binary not defined"}
+    assert said[system] in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("system", BUILDS)
 @pytest.mark.parametrize("words", ["arm64-musl", "arm64-gnu"])
 def test_programs_run_and_libraries_of_the_host_are_not_found(
     command: Path, tmp_path: Path, system: str, words: str, monkeypatch: pytest.MonkeyPatch
@@ -177,6 +194,12 @@ def test_the_file_holds_what_is_printed(
     file = toolman("env", "--file", "--format", system, *words)
     assert file.code == 0, file.err
     assert Path(file.out.strip()).read_text() == toolman("env", "--format", system, *words).out
+
+
+def test_show_names_every_file(toolman: Runner, command: Path) -> None:
+    files = json.loads(toolman("show", "--json", "linux/arm64").out)["files"]
+    assert {*SYSTEMS, "bazel"} == {*files}
+    assert all(Path(one).exists() for one in files.values())
 
 
 def test_no_file_is_there_for_what_differs(toolman: Runner, command: Path) -> None:

@@ -1,4 +1,4 @@
-"""docs/go.md: what it shows is what happens."""
+"""docs/go.md and docs/build-systems.md: what they show is what happens."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import buildtools
 import tools
 
 if TYPE_CHECKING:
@@ -32,23 +33,15 @@ def fits(output: str, shown: str) -> bool:
     return re.fullmatch(pattern, output.rstrip(), re.DOTALL) is not None
 
 
-def test_what_is_shown_of_go_is_what_happens(
-    gccgo_home: Path, command: Path, tmp_path: Path
-) -> None:
-    """One shell runs it all, as a reader would."""
-    shown = [*sessions((ROOT / "docs/go.md").read_text("utf-8"))]
-    assert len(shown) > 20
-    script = [f"cp -R {PROGRAMS}/. {tmp_path}/work && cd {tmp_path}/work && export PATH"]
+def run_as_shown(document: str, work: Path, example: Path, env: dict[str, str]) -> int:
+    """One shell runs all commands of `document` in a copy of `example`, as a reader would.
+
+    How many there were.
+    """
+    shown = [*sessions((ROOT / document).read_text("utf-8"))]
+    script = [f"cp -R {example}/. {work} && cd {work} && export PATH"]
     script += [f"{{ {words}; }} 2>&1; echo '{_END}'" for words, _ in shown]
-    env = {
-        **os.environ,
-        "PATH": f"{command}:{tools.go('1.27').parent}:{os.environ['PATH']}",
-        "TOOLMAN_HOME": str(gccgo_home),
-        "GOCACHE": str(tmp_path / "cache"),
-        "GOENV": "off",
-        "GOTOOLCHAIN": "local",
-    }
-    (tmp_path / "work").mkdir()
+    work.mkdir()
     done = subprocess.run(
         ["bash"], input="\n".join(script), env=env, capture_output=True, text=True
     )
@@ -60,3 +53,30 @@ def test_what_is_shown_of_go_is_what_happens(
         if not fits(output, expected)
     ]
     assert not wrong, "\n".join(wrong)
+    return len(shown)
+
+
+def test_what_is_shown_of_go_is_what_happens(
+    gccgo_home: Path, command: Path, tmp_path: Path
+) -> None:
+    env = {
+        **os.environ,
+        "PATH": f"{command}:{tools.go('1.27').parent}:{os.environ['PATH']}",
+        "TOOLMAN_HOME": str(gccgo_home),
+        "GOCACHE": str(tmp_path / "cache"),
+        "GOENV": "off",
+        "GOTOOLCHAIN": "local",
+    }
+    assert run_as_shown("docs/go.md", tmp_path / "work", PROGRAMS, env) > 20
+
+
+def test_what_is_shown_of_build_systems_is_what_happens(command: Path, tmp_path: Path) -> None:
+    programs = (buildtools.pypi(), buildtools.autotools(), buildtools.rust())
+    env = {
+        **os.environ,
+        "PATH": ":".join([*map(str, programs), os.environ["PATH"]]),
+        "CARGO_HOME": str(tools.CACHE / "cargo"),
+        "CONAN_HOME": str(tmp_path / "conan"),
+    }
+    example = ROOT / "examples/greet"
+    assert run_as_shown("docs/build-systems.md", tmp_path / "work", example, env) > 15

@@ -61,7 +61,7 @@ _PACKAGES = {
 _REQUIRED = (*_COMPILERS, "qemu-aarch64-static")
 _KEEP = 7 * 24 * 3600  # seconds that an unused home stays
 # The host has these, and a second one does not fit its dynamic linker.
-_HOST_LIBC = {"libc6", "libc-bin"}
+HOST_LIBC = {"libc6", "libc-bin"}
 
 
 @functools.cache
@@ -81,9 +81,9 @@ def find(name: str) -> Path:
     with made(tree) as into:
         if into:
             _unpack([package, "patchelf"], into)
-            _make_relocatable(_program(into, program), into)
+            make_relocatable(program(into, program), into)
             (into / "path").mkdir()
-            (into / "path" / name).symlink_to(f"../{_program(into, program).relative_to(into)}")
+            (into / "path" / name).symlink_to(f"../{program(into, program).relative_to(into)}")
     return tree / "path" / name
 
 
@@ -188,16 +188,16 @@ def _unpack(packages: Sequence[str], into: Path) -> None:
     archive = apt.Archive(cache=CACHE / "toolman", host=Host.current())
     with locked(CACHE / "apt"):
         closure = archive.closure(packages, Silent())
-        debs = [deb for deb in closure if deb.name not in _HOST_LIBC]
+        debs = [deb for deb in closure if deb.name not in HOST_LIBC]
         distro.unpack(archive, debs, lambda _: into, Silent())
 
 
-def _program(tree: Path, name: str) -> Path:
+def program(tree: Path, name: str) -> Path:
     found = [tree / below / name for below in ("usr/bin", "bin", "usr/sbin", "sbin")]
     return next(path for path in found if path.is_file())
 
 
-def _make_relocatable(program: Path, tree: Path) -> None:
+def make_relocatable(program: Path, tree: Path) -> None:
     """Let `program` find its libraries; unlike LD_LIBRARY_PATH, its children do not see that."""
     libraries = [path for path in tree.glob("**/*-linux-gnu*") if path.parent.name == "lib"]
     rpath = ":".join(map(str, libraries)).replace(str(tree), str(tree.with_name(tree.name[1:])))

@@ -150,8 +150,7 @@ def _environment_files(chosen: Toolchain, paths: Paths) -> dict[Path, str]:
         for extension, dialect in dialects.items()
     }
     setup, other = systems.both(chosen, paths)
-    for system in systems.EXTENSIONS:
-        texts |= {systems.path(system, one): systems.text(system, one) for one in (setup, other)}
+    texts |= {**systems.files(setup), **systems.files(other)}
     return {**texts, setup.pkg_config: _pkg_config(chosen), setup.run: _run(setup)}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toolman import choose, environment
+from toolman import choose, environment, systems
 from toolman.commands import output
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
         values = about.to_json()
         del values["schema"]
         places = {"triple": found.target.triple, "path": str(found.path), "reason": choice.reason}
-        output.print_json({**values, **places, "sysroot": str(found.sysroot)})
+        setup, _ = systems.both(found, ctx.paths)
+        files = {one: str(systems.path(one, setup)) for one in systems.EXTENSIONS}
+        output.print_json({**values, **places, "sysroot": str(found.sysroot), "files": files})
         return 0
     rows = [
         ("name", found.name),

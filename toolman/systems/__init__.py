@@ -26,8 +26,9 @@ EXTENSIONS = {
     "autotools": "config.site",
     "cargo": "cargo.toml",
     "conan": "conan",
+    "bazel": "bazel",
 }
-"""Of each system's file."""
+"""Of each system's file; Bazel's is a directory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +77,16 @@ def path(system: str, setup: Setup) -> Path:
     return directory / f"{setup.chosen.name}.{EXTENSIONS[system]}"
 
 
+def files(setup: Setup) -> dict[Path, str]:
+    """All systems' files, with what is in them."""
+    from toolman.systems import bazel
+
+    module = path("bazel", setup)
+    found = {module / name: said for name, said in bazel.files(setup).items()}
+    return found | {path(one, setup): text(one, setup) for one in EXTENSIONS if one != "bazel"}
+
+
 def text(system: str, setup: Setup) -> str:
-    """What is in the file of a system."""
+    """What is in the file of a system; of Bazel, what a project says to use its directory."""
     found: str = importlib.import_module(f"toolman.systems.{system}").text(setup)
     return found

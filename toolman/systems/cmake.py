@@ -22,7 +22,8 @@ def _lines(setup: Setup) -> Iterator[str]:
     yield "set(CMAKE_SYSTEM_NAME Linux)"
     yield f"set(CMAKE_SYSTEM_PROCESSOR {setup.target.platform.cmake})"
     for language, tool in _LANGUAGES.items():
-        if setup.has(tool):
+        # Without its name, CMake would take the host's C++ compiler.
+        if setup.has(tool) or language == "CXX":
             yield f"set(CMAKE_{language}_COMPILER {_word(setup.shim(tool))})"
             if setup.flags:
                 yield f'set(CMAKE_{language}_FLAGS_INIT "{" ".join(setup.flags)}")'

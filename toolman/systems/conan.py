@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from toolman.systems import Setup
+    from toolman.target import Platform
 
 # By our name of the platform, Conan's.
 _ARCHITECTURES = {
@@ -28,6 +29,11 @@ _ARCHITECTURES = {
 _TRIPLET = "tools.gnu:host_triplet"
 
 
+def architecture(platform: Platform) -> str:
+    """Conan's word for a platform."""
+    return _ARCHITECTURES.get(platform.name, platform.name)
+
+
 def text(setup: Setup) -> str:
     said = "".join(f"{line}\n" for line in _lines(setup))
     # A profile is a template of Jinja's.
@@ -35,10 +41,9 @@ def text(setup: Setup) -> str:
 
 
 def _lines(setup: Setup) -> Iterator[str]:
-    name = setup.target.platform.name
     yield "[settings]"
     yield "os=Linux"
-    yield f"arch={_ARCHITECTURES.get(name, name)}"
+    yield f"arch={architecture(setup.target.platform)}"
     yield "build_type=Release"
     yield "compiler=gcc"
     yield f"compiler.version={setup.chosen.about.version.partition('.')[0]}"
