@@ -35,6 +35,7 @@ _TOOLS = (
     "CFLAGS",
     "CXXFLAGS",
     "LDFLAGS",
+    "CONFIG_SITE",
     "GITHUB_ENV",
     "GITHUB_PATH",
     "DOCKER_CONFIG",

@@ -52,6 +52,7 @@ _AC_FUNC_FNMATCH_IF([GNU], [ac_cv_func_fnmatch_gnu], [], [])
 AC_CHECK_FILES([/dev/null /dev/ptc /dev/ptmx /dev/random /dev/tty /dev/urandom /dev/zero])
 AC_OUTPUT
 """
+TOLD = re.compile(r"(malloc|mktime|urandom).*\(cached\)")
 # A compiler whose programs run here by themselves: then nothing looks like a cross build.
 RUNNING = """\
 #!/bin/sh
@@ -142,7 +143,7 @@ def test_a_project_for_the_host_is_told_nothing(command: Path, projects: Path, b
         f"eval $(toolman env linux/arm64); {projects}/asking/configure CC=gcc LD=ld -C", build
     )
     assert "cross compiling... no" in out
-    assert "(cached)" not in out
+    assert not TOLD.search(out)
 
 
 @pytest.mark.parametrize("libc", targets.LIBCS)
@@ -168,7 +169,7 @@ def truth(home: Path, target: str, configure: Path, build: Path) -> dict[str, st
     env = {"COMPILER": f"{shims}/{triple}-gcc", "RUNNER": f"{shims}/{triple}-run"}
     out = script(f"{configure} CC={compiler} -C", build, **env)
     assert "cross compiling... no" in out
-    assert "(cached)" not in out
+    assert not TOLD.search(out)
     return answers(build / "config.cache")
 
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -206,7 +206,8 @@ def make_relocatable(program: Path, tree: Path) -> None:
         words = [tree / "usr/bin/patchelf", "--force-rpath", "--set-rpath", rpath, program]
         subprocess.run(words, env=before, check=True)
     # fish looks there for itself, and for what it comes with.
-    (tree / "usr/etc").symlink_to("../etc")
+    with suppress(FileExistsError):
+        (tree / "usr/etc").symlink_to("../etc")
 
 
 def _is_dynamic(program: Path) -> bool:

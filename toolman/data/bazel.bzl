@@ -1,3 +1,5 @@
+"""GCC, as toolman has installed it: the tools and the sysroot are where BUILD.bazel says."""
+
 load("@rules_cc//cc:action_names.bzl", "ACTION_NAMES")
 load("@rules_cc//cc:cc_toolchain_config_lib.bzl", "feature", "flag_group", "flag_set", "tool_path")
 load("@rules_cc//cc:defs.bzl", "CcToolchainConfigInfo", "cc_common")

@@ -16,7 +16,7 @@ from toolman import systems
 from toolman.host import Host
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from toolman.systems import Setup
 
@@ -46,6 +46,7 @@ local_path_override(
     module_name = {name},
     path = {_word(systems.path("bazel", setup))},
 )
+
 register_toolchains({_word(f"@{_module(setup)}//:all")})
 """
 
@@ -72,8 +73,8 @@ def _build(setup: Setup) -> str:
     cpu = _cpu(target.platform.name)
     known = cpu.startswith("@")
     own = f'constraint_value(\n    name = "{cpu[1:]}",\n    constraint_setting = {_CPU},\n)\n\n'
-    where = f'["@platforms//os:linux", "{cpu}", ":{target.libc}"]'
-    exec_ = f'["@platforms//os:linux", "{_cpu(Host.current().platform.name)}"]'
+    where = _lines(["@platforms//os:linux", cpu, f":{target.libc}"])
+    here = _lines(["@platforms//os:linux", _cpu(Host.current().platform.name)])
     lists = "\n".join(f'    {one}_files = ":nothing",' for one in _FILES)
     return f"""\
 load("@rules_cc//cc:defs.bzl", "cc_toolchain")
@@ -95,7 +96,7 @@ constraint_value(
 
 toolchain(
     name = "toolchain",
-    exec_compatible_with = {exec_},
+    exec_compatible_with = {here},
     target_compatible_with = {where},
     toolchain = ":cc_toolchain",
     toolchain_type = "@bazel_tools//tools/cpp:toolchain_type",
@@ -116,16 +117,18 @@ cc_config(
 
 
 def _attributes(setup: Setup) -> Iterator[tuple[str, str]]:
-    yield "compile_flags", json.dumps(setup.flags)
+    yield "compile_flags", _lines(setup.flags)
     yield "cpu", _word(setup.target.platform.cmake)
     # Those of the compiler itself, of its libraries and of the sysroot are all below.
-    yield "include_directories", f"[{_word(setup.chosen.root.resolve())}, {_word(setup.sysroot)}]"
+    places = (setup.chosen.root.resolve(), setup.sysroot)
+    yield "include_directories", _lines(map(str, places))
     yield "libc", _word(setup.target.libc)
-    yield "link_flags", '["-lstdc++", "-lm"]' if setup.has("g++") else "[]"
+    yield "link_flags", _lines(["-lstdc++", "-lm"] if setup.has("g++") else [])
     yield "static", str(setup.static)
     yield "sysroot", _word(setup.sysroot)
     tools = {one: str(setup.shim(one)) for one in _TOOLS if setup.has(one)}
-    yield "tools", json.dumps(tools, ensure_ascii=False)
+    entries = [f"        {_word(name)}: {_word(path)},\n" for name, path in sorted(tools.items())]
+    yield "tools", f"{{\n{''.join(entries)}    }}"
     yield "triple", _word(setup.target.triple)
 
 
@@ -135,6 +138,12 @@ def _cpu(name: str) -> str:
 
 def _module(setup: Setup) -> str:
     return f"toolman_{re.sub('[^a-z0-9]', '_', setup.chosen.name)}"
+
+
+def _lines(words: Iterable[str]) -> str:
+    """A list, as Bazel's formatter has it."""
+    lines = "".join(f"        {_word(word)},\n" for word in words)
+    return f"[\n{lines}    ]" if lines else "[]"
 
 
 def _word(word: object) -> str:

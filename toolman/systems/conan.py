@@ -51,7 +51,8 @@ def _lines(setup: Setup) -> Iterator[str]:
     yield "compiler.cppstd=gnu17"
     yield ""
     yield "[conf]"
-    yield from (f"{key}={value!r}" for key, value in _settings(setup).items())
+    # Lists as Python has them; of a text, Conan would take quotes for a part.
+    yield from (f"{key}={value}" for key, value in _settings(setup).items())
     yield ""
     yield "[buildenv]"
     yield f"PATH=+(path){setup.paths.shims}"
