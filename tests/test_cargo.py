@@ -53,7 +53,7 @@ def test_the_file_does_without_variables(command: Path, crate: Path, toolman: Ru
     (crate / ".cargo").mkdir()
     text = toolman("env", "--format", "cargo", "arm64-gnu").out
     (crate / ".cargo/config.toml").write_text(text)
-    assert "test result: ok. 1 passed" in script("cargo test", crate)
+    assert "test result: ok. 1 passed" in script("cargo test; cargo build", crate)
     assert str(elf.inspect(crate / f"target/{GNU}/debug/greet").machine) == "linux/arm64"
 
 
