@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import buildtools
 import pytest
 import tools
+from test_built import built
 
 from toolman import elf
 
@@ -99,18 +100,19 @@ def test_the_file_is_toml(toolman: Runner, command: Path) -> None:
 
 
 @pytest.mark.slow
-def test_musl_with_a_library_that_is_built_here(command: Path, crate: Path) -> None:
-    """No registry has Rust's library for musl: its sources do, with the toolchain's own libc.a.
-
-    rustup's brings a libc.a and a libunwind.a, which then stand in libgcc_eh's place here.
-    """
+def test_musl_with_a_library_that_is_built_here(
+    command: Path, crate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No registry has Rust's library for musl. Its sources do, with a toolchain whose libgcc_eh is
+    musl's, as of origin source: it stands in for the libunwind that rustup's library brings."""
     buildtools.rust_sources()
+    monkeypatch.setenv("TOOLMAN_HOME", str(built("arm64-musl", "c++")))
     (crate / "libraries").mkdir()
     (crate / "libraries/libunwind.a").write_text("INPUT(-lgcc_eh)\n")
-    flags = "-Clink-self-contained=no -Lnative=libraries"
     out = script(
         "eval $(toolman env linux/arm64); export RUSTC_BOOTSTRAP=1; "
-        f"export RUSTFLAGS='{flags}'; cargo test -Zbuild-std",
+        "export RUSTFLAGS='-Clink-self-contained=no -Lnative=libraries'; "
+        "cargo test -Zbuild-std; cargo build -Zbuild-std",
         crate,
     )
     assert "test result: ok. 1 passed" in out
