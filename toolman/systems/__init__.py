@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toolman import environment
 
@@ -79,14 +79,16 @@ def path(system: str, setup: Setup) -> Path:
 
 def files(setup: Setup) -> dict[Path, str]:
     """All systems' files, with what is in them."""
-    from toolman.systems import bazel
-
-    module = path("bazel", setup)
-    found = {module / name: said for name, said in bazel.files(setup).items()}
-    return found | {path(one, setup): text(one, setup) for one in EXTENSIONS if one != "bazel"}
+    place = path("bazel", setup)
+    module = {place / name: said for name, said in _module("bazel").files(setup).items()}
+    return module | {path(one, setup): text(one, setup) for one in EXTENSIONS if one != "bazel"}
 
 
 def text(system: str, setup: Setup) -> str:
     """What is in the file of a system; of Bazel, what a project says to use its directory."""
-    found: str = importlib.import_module(f"toolman.systems.{system}").text(setup)
+    found: str = _module(system).text(setup)
     return found
+
+
+def _module(system: str) -> Any:
+    return importlib.import_module(f"{__name__}.{system}")

@@ -73,7 +73,8 @@ def _lines(setup: Setup) -> Iterator[str]:
     yield 'case " ${CC-} " in'
     yield f'*[/\\ ]{gcc}\\ *) test -n "$host_alias" || {{'
     # What configure does for --host, before it reads this.
-    yield f"    host_alias={setup.target.triple} ac_tool_prefix={setup.target.triple}-"
+    triple = setup.target.platform.triple[setup.target.libc]
+    yield f"    host_alias={triple} ac_tool_prefix={gcc.removesuffix('gcc')}"
     yield '    test "$cross_compiling" = yes || cross_compiling=maybe'
     yield "    }"
     yield "    toolman_site=yes ;;"
