@@ -83,6 +83,10 @@ install:
 libdir = $(DESTDIR)/lib/gcc/$(target)/99.1
 all-%:
 	@$(record) $@
+	mkdir -p $*
+configure-gcc:
+	@$(record) $@
+	mkdir -p gcc
 all-gcc:
 	@$(record) $@
 	$(target)-as --version
