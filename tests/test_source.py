@@ -39,7 +39,8 @@ USERS_OWN = (
 )
 # What is in the environment of every step.
 OURS = {"PATH", "HOME", "TMPDIR", "LC_ALL", "TZ", "SOURCE_DATE_EPOCH", "CONFIG_SHELL", "MAKEFLAGS"}
-CCACHE = {f"CCACHE_{name}" for name in ("DIR", "CONFIGPATH", "DEPEND", "MAXSIZE")}
+CCACHE = {"CCACHE_DIR", "CCACHE_CONFIGPATH", "CCACHE_DEPEND", "CCACHE_MAXSIZE"}
+CCACHE |= {"CCACHE_PCH_EXTSUM", "CCACHE_SLOPPINESS"}
 # What a component's configure is told beside that.
 TOLD = {"CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS", "LIBCC", "AR", "RANLIB"}
 SHELLS = {"PWD", "OLDPWD", "SHLVL", "_"}
