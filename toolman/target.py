@@ -35,7 +35,7 @@ _FIRST_GLIBC = {
     "linux/s390x": "2.2",
     "linux/loong64": "2.36",
 }
-_FLOORED = re.compile(r"(.+)\.(\d{1,3}\.\d{1,3}(?:\.\d{1,3})?)", re.ASCII)
+_FLOORED = re.compile(r"(.+?)\.(\d{1,3}\.\d{1,3}(?:\.\d{1,3})?)", re.ASCII)
 _GLIBC = re.compile(r"\d{1,3}\.\d{1,3}(\.\d{1,3})?", re.ASCII)
 
 

@@ -14,7 +14,7 @@ linker; what runs programs (`toolman run`) still finds its real libraries there:
 - The headers say the floor's version (`__GLIBC_MINOR__`), for programs that ask, and do not ask
   sysconf for what only 2.34 answers (PTHREAD_STACK_MIN). All functions are still declared.
 - Other libraries of the toolchain (libstdc++, libgomp …) need newer symbols themselves, so they are
-  linked statically; of libgcc_s there is a stub. `-static` is as without a floor.
+  linked statically; of libgcc_s's unwinder there is a stub. `-static` takes libc.a as it is.
 
 What came from where before 2.34 is data, `data/glibc/past.toml`.
 """
@@ -35,7 +35,7 @@ from toolman.origins import stubs
 from toolman.target import glibc_version
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from toolman.origins.finish import Finished
     from toolman.origins.stubs import Libraries, Version
@@ -256,9 +256,12 @@ def _lower_headers(work: _Work) -> None:
     _write(features, text)
     for row in work.past["renamed"]:
         if work.is_below(row["until"]):
-            _append(include / row["header"], [f"#define {n} __{n}" for n in row["names"].split()])
+            header = include / row["header"]
+            lines = [f"#define {name} __{name}" for name in row["names"].split()]
+            # In front, so that what is declared is what is meant.
+            _write(header, "\n".join([*lines, header.read_text("utf-8")]))
     for path in work.tree.glob("usr/**/bits/c++config.h"):
-        _append(path, _config_lines(work))
+        _write(path, "\n".join([path.read_text("utf-8"), *_config_lines(work), ""]))
 
 
 def _config_lines(work: _Work) -> Iterator[str]:
@@ -268,10 +271,6 @@ def _config_lines(work: _Work) -> Iterator[str]:
     for row in work.past["unused"]:
         if work.is_below(row["until"]):
             yield from (f"#undef {name}" for name in row["names"].split())
-
-
-def _append(header: Path, lines: Iterable[str]) -> None:
-    _write(header, "\n".join([header.read_text("utf-8"), *lines, ""]))
 
 
 def _write(path: Path, text: str) -> None:

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 LIBC = "libc.so.6"
 LIBGCC = "libgcc_s.so.1"
-"""GCC's own, with versions of its own. It has the unwinder, of which a program must not have two:
-glibc loads the system's to end a thread."""
+"""GCC's own, with versions of its own. Its stub has the unwinder alone, of which a program must not
+have two: glibc loads the system's to end a thread. What else it has is in libgcc.a, too."""
 MERGED = (2, 34)
 """The glibc whose libc.so.6 has what libpthread, libdl … had before."""
 
-# Of 2008, older than all that is left of that time. Whatever is newer is in libgcc.a, too.
-_GCC_FLOOR = (4, 3)
+_GCC_FLOOR = (4, 3)  # of 2008, older than all that is left of that time
+_UNWINDER = re.compile(r"_*(Unwind|gnu_unwind|aeabi_unwind|(de)?register_frame|gcc_personality)")
 _FILE = re.compile(r"File: (\S+)")
 _SYMBOL = re.compile(
     r"\s*\d+: ([0-9a-f]+) +(\w+) (\w+) +(\w+) +\w+ +(?:\[.*?\] +)?\d+ "
@@ -68,7 +68,7 @@ def parse(printed: str) -> dict[str, list[Symbol]]:
     for line in printed.splitlines():
         if match := _FILE.match(line):
             library = match[1].rpartition("/")[2]
-        elif (match := _SYMBOL.match(line)) and not _PLACEHOLDER.match(match[5]):
+        elif (match := _SYMBOL.match(line)) and _is_wanted(library, match[5]):
             address, size, kind, binding, name, at, family, version = match.groups()
             symbol = Symbol(
                 name=name,
@@ -82,6 +82,12 @@ def parse(printed: str) -> dict[str, list[Symbol]]:
             )
             found[library].append(symbol)
     return dict(found)
+
+
+def _is_wanted(library: str, name: str) -> bool:
+    if library == LIBGCC:
+        return _UNWINDER.match(name) is not None
+    return _PLACEHOLDER.match(name) is None
 
 
 def lowered(libraries: Libraries, floor: Version, past: Mapping[str, Any]) -> Libraries:
