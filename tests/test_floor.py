@@ -94,10 +94,12 @@ class User:
         return oldglibc.libraries(MACHINES[self.made.target.platform.name])
 
     def link(self, tool: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
-        """Make `self.program`, whose interpreter is the old ld.so."""
+        """Make `self.program`, whose interpreter, if it has one, is the old ld.so."""
         interp = Path(self.made.target.platform.interp["gnu"]).name
-        argv = [self.made.tool(tool), *words, f"-Wl,-dynamic-linker,{self.old / interp}"]
-        return subprocess.run([*argv, "-o", self.program], capture_output=True, text=True)
+        argv = [self.made.tool(tool), *words, "-o", self.program]
+        if not {"-static", "-static-pie"}.intersection(words):
+            argv.append(f"-Wl,-dynamic-linker,{self.old / interp}")
+        return subprocess.run(argv, capture_output=True, text=True)
 
     @property
     def program(self) -> Path:
