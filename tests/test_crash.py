@@ -51,6 +51,8 @@ OF_PUBLISH = {"before-blob"}
 # These in test_oci.
 OF_PUSH = {"before-upload", "before-manifests", "before-tags", "before-last-tag"}
 # And at these in test_manifest, test_exported and test_gc.
+# test_libraries
+OF_LIBRARIES = {"before-laid", "mid-drop"}
 OF_CARE = {"before-renewed", "before-imported", "before-exported", "mid-gc", "mid-clean"}
 CHUNKS, MOMENTS_EACH = 5, 10
 
@@ -77,6 +79,7 @@ def test_every_checkpoint_has_its_kill() -> None:
         *OF_PUBLISH,
         *OF_PUSH,
         *OF_CARE,
+        *OF_LIBRARIES,
     }
 
 

@@ -411,7 +411,7 @@ def test_a_workflow_may_do_no_more_than_read(good: Runner, project: Path) -> Non
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A git repository of this checkout as it stands."""
     made = tmp_path_factory.mktemp("repository") / "toolman"
-    ignored = shutil.ignore_patterns(".*", "__pycache__", "build")
+    ignored = shutil.ignore_patterns(".*", "__pycache__")
     shutil.copytree(CHECKOUT, made, ignore=ignored)
     git = ["git", "-C", made, "-c", "user.name=a", "-c", "user.email=a@example.org"]
     for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):

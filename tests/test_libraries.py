@@ -6,13 +6,14 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import tools
-from archive import HOST
+from archive import HOST, wait_for
 
 from toolman import gc, library, lockfile, locking, manifest, project, publish, toolchain
 from toolman.context import Context
@@ -402,6 +403,41 @@ def test_what_is_damaged_is_laid_again(user: Home, where: str) -> None:
     place.chmod(0o644)
     place.write_text("damaged")
     assert user("verify", "--store").code == 4
+    user.well("verify", "--store", "--repair")
+    user.well("verify", "--store")
+    assert user.active == before
+    assert place.read_text() != "damaged"
+
+
+def killed_at(moment: str, user: Home, work: Path, *words: str) -> None:
+    """Let `toolman` run to a checkpoint, and no further."""
+    marker = work / "marker"
+    env = {**os.environ, **user.env, "PYTHONPATH": str(tools.CHECKOUT)}
+    env |= {"TOOLMAN_TEST_CHECKPOINT": moment, "TOOLMAN_TEST_MARKER": str(marker)}
+    process = subprocess.Popen([sys.executable, "-m", "toolman", *words], env=env)
+    wait_for(marker.exists, moment, process)
+    process.kill()
+    process.wait()
+
+
+def test_a_kill_before_they_are_laid_changes_nothing(user: Home, tmp_path: Path) -> None:
+    user.well("gc")
+    before = user.active
+    killed_at("before-laid", user, tmp_path, "remove", TARGET, "bzip2")
+    assert user.active == before
+    user.well("remove", TARGET, "bzip2")
+    assert user.names == ["zlib"]
+    user.well("add", TARGET, "bzip2")
+    assert user.active == before
+
+
+def test_a_kill_in_a_repair_is_repaired(user: Home, tmp_path: Path) -> None:
+    before = user.active
+    row = next(one for one in before.about.libraries if one.name == "bzip2")
+    place = user.ctx.paths.store / row.entry(TARGET) / "include/bzlib.h"
+    place.chmod(0o644)
+    place.write_text("damaged")
+    killed_at("mid-drop", user, tmp_path, "verify", "--store", "--repair")
     user.well("verify", "--store", "--repair")
     user.well("verify", "--store")
     assert user.active == before

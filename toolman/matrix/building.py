@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LAST_LINES = 40  # of a failed program's output
 _LONGEST = 300  # letters of one line of why
-_NEEDS_CGO = re.compile(r"package (\S+): build constraints exclude all Go files in ")
+_NEEDS_CGO = re.compile(r"(?:package )?(\S+): build constraints exclude all Go files in ")
 _TROUBLE = ("error:", "undefined reference", "cannot find", "panic:", "fatal error")
 
 
