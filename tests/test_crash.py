@@ -50,9 +50,9 @@ OF_SOURCE = {"before-stamp"}
 OF_PUBLISH = {"before-blob"}
 # These in test_oci.
 OF_PUSH = {"before-upload", "before-manifests", "before-tags", "before-last-tag"}
-# And at these in test_manifest, test_exported and test_gc.
-# test_libraries
+# And at these in test_libraries.
 OF_LIBRARIES = {"before-laid", "mid-drop"}
+# And at these in test_manifest, test_exported and test_gc.
 OF_CARE = {"before-renewed", "before-imported", "before-exported", "mid-gc", "mid-clean"}
 CHUNKS, MOMENTS_EACH = 5, 10
 

@@ -133,7 +133,7 @@ class Builder:
             report = elf.inspect(into / name)
             assert (str(report.machine), report.linkage) == ("linux/arm64", linkage), name
             ran = self.toolman("run", self.target, into / name, env=self.home)
-            assert ran.out.strip() == text.format(arch="arm64", tag=tag), ran.err
+            assert ran.out.strip() == f"{name} {text.format(arch='arm64', tag=tag)}", ran.err
 
 
 # The oldest, the newest and one between; the others take their time.
