@@ -70,7 +70,11 @@ def _write_pcs(job: Job, installed: Path, into: Path) -> None:
     recipe = job.chosen.recipe
     found = {path.name: path for path in installed.glob("*/pkgconfig/*.pc")}
     for name, path in found.items():
-        (into / name).write_text(relocatable(path.read_text("utf-8")), "utf-8")
+        text = path.read_text("utf-8")
+        # What it was built against will be in the same place.
+        for tree in job.needs:
+            text = text.replace(f" -L{tree}/lib", "").replace(f" -I{tree}/include", "")
+        (into / name).write_text(relocatable(text), "utf-8")
     for name, libs in recipe.pc.items():
         lines = [f"prefix={_HERE}", *(f"{key}={value}" for key, value in _USUAL.items()), ""]
         lines += [f"Name: {name}", f"Description: {recipe.summary}"]
