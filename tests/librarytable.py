@@ -23,7 +23,7 @@ runs: built by Debian 12's compiler (origin distro), and a static program that u
 amd64 natively, on arm64 under qemu-user. -: upstream could not be reached where this was written,
 and Debian has no source of it that can be built.
 """
-MARK = "<!-- Made by scripts/libraries: do not edit what follows. -->\n"
+MARK = "<!-- scripts/libraries writes what follows anew. -->\n"
 
 
 def run(name: str, target: str, env: dict[str, str], work: Path) -> str:

@@ -11,7 +11,6 @@ from toolman import choose, install, project
 from toolman.commands import output
 from toolman.context import BuildOptions
 from toolman.errors import InputError
-from toolman.libraries import laying
 from toolman.project import Want
 from toolman.request import MALLOCS, ORIGINS, Request, languages
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from toolman.context import Context
     from toolman.install import Result
     from toolman.origins import Plan
+    from toolman.toolchain import Toolchain
 
 SUMMARY = "install toolchains; does nothing where they are installed already"
 EXAMPLES = """\
@@ -71,13 +71,24 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
     results = []
     for one in wants:
         before = ctx.store.active(one.target.name)
-        results.append(install.ensure(one.request, ctx, one.origin))
-        output.tell_installed(results[-1], ctx)
-        made = laying.follow(before, results[-1].toolchain, ctx)
-        laying.want(made, one.libraries, ctx)
+        done = install.ensure(one.request, ctx, one.origin)
+        output.tell_installed(done, ctx)
+        laid = _with_libraries(before, done.toolchain, one.libraries, ctx)
+        results.append(replace(done, toolchain=laid))
     if args.json:
         output.print_json({"installed": [_result(one) for one in results]})
     return 0
+
+
+def _with_libraries(
+    before: Toolchain | None, made: Toolchain, words: Sequence[str], ctx: Context
+) -> Toolchain:
+    """`made` with the libraries that `before` has, and those that `words` name."""
+    if not words and not (before and before.about.libraries):
+        return made
+    from toolman.libraries import laying  # most installs need nothing of it
+
+    return laying.want(laying.follow(before, made, ctx), words, ctx)
 
 
 def _named(args: argparse.Namespace, ctx: Context) -> Sequence[Want]:

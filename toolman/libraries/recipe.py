@@ -45,11 +45,10 @@ _KEYS = {
     "install": Key(kind="texts"),
     "pc": Key(kind="table of text"),
     "links": Key(kind="table of text"),
-    "check": Key(kind="texts"),
     "seconds": Key(kind="number"),
     "source": pin.KEYS["source"],
 }
-_LISTS = ("options", "static", "shared", "cflags", "make", "install", "tools", "check")
+_LISTS = ("options", "static", "shared", "cflags", "make", "install", "tools")
 _HINT = "the keys are explained in docs/libraries.md"
 _TOOLS = ("compiler", "cmake", "perl", "pkg-config")
 
@@ -91,8 +90,6 @@ class Recipe:
     """.pc files that upstream does not have, by name: the words of Libs."""
     links: Mapping[str, str] = field(default_factory=dict)
     """Names by which programs look for a library → its file in `lib`."""
-    check: tuple[str, ...] = ()
-    """What make is to make for the part of its tests that runs under qemu."""
     seconds: int = 5
     """How long a build takes on one idle core; for the bar."""
 
