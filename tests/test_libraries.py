@@ -263,7 +263,9 @@ def test_pkg_config_never_looks_at_the_host(user: Home, work: Path) -> None:
     assert sorted(line.split()[0] for line in listed.splitlines()) == ["bzip2", "zlib"]
 
 
-def test_a_go_program_names_them_by_pkg_config(user: Home, work: Path, tmp_path: Path) -> None:
+def test_a_go_program_names_them_by_pkg_config(user: Home, tmp_path: Path) -> None:
+    work = tmp_path / "x"  # of its own, for go compiles every C file beside it
+    work.mkdir()
     (work / "main.go").write_text(GO)
     (work / "go.mod").write_text("module x\ngo 1.21\n")
     env = user.environment()
