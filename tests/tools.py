@@ -76,14 +76,14 @@ def find(name: str) -> Path:
         return Path(found)
     if name in _COMPILERS:
         return _native() / "shims" / f"{Host.current().platform.triple['gnu']}-{name}"
-    package, program = _PACKAGES.get(name, (name, name))
+    package, own = _PACKAGES.get(name, (name, name))
     tree = CACHE / "tools" / Host.current().key / name
     with made(tree) as into:
         if into:
             _unpack([package, "patchelf"], into)
-            make_relocatable(program(into, program), into)
+            make_relocatable(program(into, own), into)
             (into / "path").mkdir()
-            (into / "path" / name).symlink_to(f"../{program(into, program).relative_to(into)}")
+            (into / "path" / name).symlink_to(f"../{program(into, own).relative_to(into)}")
     return tree / "path" / name
 
 
