@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ import pytest
 import tools
 from archive import HOST, wait_for
 
-from toolman import gc, library, lockfile, locking, manifest, project, publish, toolchain
+from toolman import gc, library, lockfile, locking, manifest, project, publish, run, toolchain
 from toolman.context import Context
 from toolman.errors import BuildError, InputError
 from toolman.libraries import building, choice, finish, laying
@@ -412,20 +413,41 @@ def test_what_is_damaged_is_laid_again(user: Home, where: str) -> None:
 
 
 def killed_at(moment: str, user: Home, work: Path, *words: str) -> None:
-    """Let `toolman` run to a checkpoint, and no further."""
+    """Let Python with `words` run to a checkpoint, and no further."""
     marker = work / "marker"
     env = {**os.environ, **user.env, "PYTHONPATH": str(tools.CHECKOUT)}
     env |= {"TOOLMAN_TEST_CHECKPOINT": moment, "TOOLMAN_TEST_MARKER": str(marker)}
-    process = subprocess.Popen([sys.executable, "-m", "toolman", *words], env=env)
+    process = subprocess.Popen([sys.executable, *words], env=env)
     wait_for(marker.exists, moment, process)
     process.kill()
     process.wait()
 
 
+def damaged(place: Path) -> Path:
+    place.chmod(0o644)
+    place.write_text("damaged")
+    return place
+
+
+def have(user: Home, *names: str) -> None:
+    """Have these libraries in the active toolchain, and no others."""
+    user.well("add", TARGET, *names)
+    more = [name for name in user.names if name not in names]
+    if more:
+        user.well("remove", TARGET, *more)
+
+
+def header(user: Home) -> Path:
+    """A file of bzip2, which is in the active toolchain, in its own entry of the store."""
+    row = next(one for one in user.active.about.libraries if one.name == "bzip2")
+    return user.ctx.paths.store / row.entry(TARGET) / "include/bzlib.h"
+
+
 def test_a_kill_before_they_are_laid_changes_nothing(user: Home, tmp_path: Path) -> None:
+    have(user, "zlib", "bzip2")
     user.well("gc")
     before = user.active
-    killed_at("before-laid", user, tmp_path, "remove", TARGET, "bzip2")
+    killed_at("before-laid", user, tmp_path, "-m", "toolman", "remove", TARGET, "bzip2")
     assert user.active == before
     user.well("remove", TARGET, "bzip2")
     assert user.names == ["zlib"]
@@ -433,17 +455,46 @@ def test_a_kill_before_they_are_laid_changes_nothing(user: Home, tmp_path: Path)
     assert user.active == before
 
 
-def test_a_kill_in_a_repair_is_repaired(user: Home, tmp_path: Path) -> None:
+@pytest.mark.parametrize("moment", ["mid-drop", "before-rename", "before-laid", "after-rename"])
+def test_a_kill_in_a_repair_takes_no_library(user: Home, tmp_path: Path, moment: str) -> None:
+    have(user, "zlib", "bzip2")
     before = user.active
-    row = next(one for one in before.about.libraries if one.name == "bzip2")
-    place = user.ctx.paths.store / row.entry(TARGET) / "include/bzlib.h"
-    place.chmod(0o644)
-    place.write_text("damaged")
-    killed_at("mid-drop", user, tmp_path, "verify", "--store", "--repair")
+    place = damaged(header(user))
+    killed_at(moment, user, tmp_path, "-m", "toolman", "verify", "--store", "--repair")
+    assert user.active == before
+    user.well("list")  # which cleans up after it
+    assert user.active == before
     user.well("verify", "--store", "--repair")
     user.well("verify", "--store")
     assert user.active == before
     assert place.read_text() != "damaged"
+    assert user.ctx.store.staged() == []
+
+
+def test_what_cannot_be_repaired_stays(user: Home, tmp_path: Path) -> None:
+    have(user, "zlib", "bzip2")
+    before = user.active
+    damaged(header(user))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(user.env, "TOOLMAN_CACHE", str(tmp_path))
+        assert user("verify", "--store", "--repair", "--offline").code == 3
+    assert user.active == before
+    user.well("verify", "--store", "--repair")
+    user.well("verify", "--store")
+    assert user.active == before
+
+
+def test_a_repair_does_not_choose_another_set(user: Home) -> None:
+    have(user, "zlib", "bzip2")
+    old = user.active
+    user.well("remove", TARGET, "bzip2")
+    new = user.active
+    damaged(old.path / toolchain.SBOM)
+    user.well("verify", "--store", "--repair")
+    user.well("verify", "--store")
+    assert user.active == new
+    user.well("add", TARGET, "bzip2")
+    assert user.active == old
 
 
 def test_installing_again_keeps_them(user: Home) -> None:
@@ -452,22 +503,91 @@ def test_installing_again_keeps_them(user: Home) -> None:
     assert user.active == before
 
 
-def test_they_follow_to_the_toolchain_that_comes_next(user: Home) -> None:
-    user.well("remove", TARGET, "bzip2")
-    before = user.active
-    base = user.ctx.store.base(before)
+# A toolchain of the store, which its digest names, takes the place of the active one.
+PUT = """
+import os, sys
+from types import SimpleNamespace
+from toolman import install
+from toolman.context import Context
+from toolman.host import Host
+from toolman.paths import Paths
+host = Host.current()
+ctx = Context(host=host, paths=Paths.from_env(os.environ, host), environ=os.environ)
+wanted = SimpleNamespace(name="arm64-musl", is_met_by=lambda about: about.digest == sys.argv[1])
+install.ensure_exactly(wanted, ctx)
+"""
+
+
+def put(user: Home, made: toolchain.Toolchain) -> Finished:
+    env = {**os.environ, **user.env, "PYTHONPATH": str(tools.CHECKOUT)}
+    return run.run([sys.executable, "-c", PUT, made.about.digest], env=env)
+
+
+def another(user: Home, word: str, **instead: str) -> toolchain.Toolchain:
+    """The toolchain without libraries, in the store as another one; some of its tools others."""
+    base = user.ctx.store.base(user.active)
     assert base
-    about = replace(base.about, digest="f" * 64)
+    swapped = {tool: base.about.tools[other] for tool, other in instead.items()}
+    digest = hashlib.sha256(word.encode()).hexdigest()
+    about = replace(base.about, digest=digest, tools={**base.about.tools, **swapped})
     with user.ctx.store.stage("next") as work:
         laying.link_tree(base.path, work / "tree", [manifest.FILE, toolchain.FILE])
         toolchain.write(work / "tree", about)
         place = user.ctx.store.add(work / "tree", about.entry)
-    made = toolchain.Toolchain(path=place, about=about)
-    publish.publish(user.ctx.store, made)
-    laying.follow(before, made, user.ctx)
-    assert user.active.about.base == place.name
+    return toolchain.Toolchain(path=place, about=about)
+
+
+def test_they_follow_to_the_toolchain_that_comes_next(user: Home) -> None:
+    have(user, "zlib")
+    before = user.active
+    made = another(user, "next")
+    done = put(user, made)
+    assert done.code == 0, done.err
+    assert user.active.about.base == made.path.name
     assert user.names == ["zlib"]
     assert user.active != before
+
+
+@pytest.mark.parametrize(
+    "moment", ["before-rename", "before-laid", "before-publish", "after-activate", "mid-publish"]
+)
+def test_a_kill_on_the_way_to_the_next_takes_no_library(
+    user: Home, tmp_path: Path, moment: str
+) -> None:
+    have(user, "zlib")
+    user.well("gc")
+    before = user.active
+    made = another(user, moment)
+    killed_at(moment, user, tmp_path, "-c", PUT, made.about.digest)
+    if moment in ("before-rename", "before-laid", "before-publish"):
+        assert user.active == before
+    user.well("list")  # which cleans up after it
+    assert user.names == ["zlib"]
+    assert (user.active.sysroot / "include/zlib.h").exists()
+    assert publish.is_current(user.ctx.store)
+    done = put(user, made)
+    assert done.code == 0, done.err
+    assert user.active.about.base == made.path.name
+    assert user.names == ["zlib"]
+    assert user.ctx.store.staged() == []
+
+
+def test_where_they_cannot_follow_the_old_one_stays(user: Home) -> None:
+    have(user, "zlib")
+    before = user.active
+    done = put(user, another(user, "broken", gcc="ar"))
+    assert done.code == 1
+    assert "zlib: configure failed" in done.err
+    assert user.active == before
+    assert publish.is_current(user.ctx.store)
+
+
+def test_a_version_that_is_no_more_is_told_before_anything_is_made(user: Home) -> None:
+    have(user, "zlib")
+    old = replace(user.active.about.libraries[0], version="1.2")
+    gone = replace(user.active, about=replace(user.active.about, libraries=(old,)))
+    with pytest.raises(InputError, match=r"no zlib 1\.2"):
+        laying.check(gone)
 
 
 def test_a_linked_toolchain_is_the_users(user: Home, tmp_path: Path) -> None:

@@ -276,6 +276,10 @@ def test_a_kill_while_it_is_repaired(user: User) -> None:
     wait_for(marker.exists, "before-renewed", process)
     kill_group(process)
     process.communicate()
+    assert entry(user).is_dir()
+    user.good("list")  # which cleans up after it
+    assert entry(user).is_dir()
+    user.good("verify", "--store", "--repair")
     user.good("install", "arm64-musl")
     user.good("verify", "--store")
     user.good("run", "linux/arm64", compiled(user))

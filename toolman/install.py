@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import importlib
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from toolman import library, publish, store, syncing, toolchain
+from toolman import library, placing, publish, store, syncing, toolchain
 from toolman.checkpoint import checkpoint
-from toolman.errors import AbsentError, InputError, NetworkError, ToolmanError
+from toolman.errors import AbsentError, InputError, NetworkError
 from toolman.origins import meets
 from toolman.recipe import recipes
 from toolman.request import LANGUAGES, MALLOCS, ORIGINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from toolman.context import Context
@@ -69,14 +68,12 @@ def ensure(request: Request, ctx: Context, origin: str | None = None) -> Result:
         if not publish.is_current(ctx.store):
             publish.publish(ctx.store)
         return Result(toolchain=present, fresh=False)
-    _check_writable(ctx)
-    name = request.target.name
-    with _locked(name, ctx), ctx.store.stage(name) as work:
-        checkpoint("after-lock")
-        present = _present(request, ctx, origin)
-        made = present or _make(_planned(request, ctx, origin), ctx, work)
-        _publish(made, present is None, ctx)
-    return Result(toolchain=made, fresh=present is None)
+    return _put(
+        request.target.name,
+        lambda: _present(request, ctx, origin),
+        lambda work: _make(_planned(request, ctx, origin), ctx, work),
+        ctx,
+    )
 
 
 def plan(request: Request, ctx: Context, origin: str | None = None) -> tuple[str, Plan] | None:
@@ -102,12 +99,12 @@ def ensure_exactly(wanted: Exactly, ctx: Context) -> Result:
     active = ctx.store.active(name)
     if present and active and ctx.store.base(active) == present and publish.is_current(ctx.store):
         return Result(toolchain=active, fresh=False)
-    _check_writable(ctx)
-    with _locked(name, ctx), ctx.store.stage(name) as work:
-        present = _stored(wanted, ctx)
-        made = present or _make(wanted.plan(ctx), ctx, work, wanted.check)
-        _publish(made, present is None, ctx)
-    return Result(toolchain=made, fresh=present is None)
+    return _put(
+        name,
+        lambda: _stored(wanted, ctx),
+        lambda work: _make(wanted.plan(ctx), ctx, work, wanted.check),
+        ctx,
+    )
 
 
 def resolve(
@@ -153,14 +150,14 @@ def link(name: str, root: Path, ctx: Context) -> Toolchain:
 
     about = linked.describe(name, root, ctx.host)
     store.check_writable(ctx.paths.data)
-    with _locked(name, ctx), ctx.store.stage(name) as work:
+    with placing.alone(name, ctx), ctx.store.stage(name) as work:
         tree = work / "tree"
         tree.mkdir()
         toolchain.write(tree, about)
         fresh = not (ctx.paths.store / about.entry).exists()
         place = ctx.store.add(tree, about.entry)
         made = toolchain.Toolchain(path=place, about=about)
-        _publish(made, fresh, ctx)
+        placing.publish(made, [made] * fresh, ctx)
     return made
 
 
@@ -171,7 +168,7 @@ def uninstall(name: str, ctx: Context) -> list[Toolchain]:
         InputError: there is none.
     """
     store.check_writable(ctx.paths.data)
-    with _locked(name, ctx), ExitStack() as graves:
+    with placing.alone(name, ctx), ExitStack() as graves:
         doomed = [one for one in ctx.store.toolchains() if one.name == name]
         for path in [*(one.path for one in doomed), *_built_by(doomed, ctx)]:
             graves.enter_context(ctx.store.removed(path, name))
@@ -201,15 +198,39 @@ def renew(broken: Toolchain, ctx: Context) -> None:
     if about.origin not in _AGAIN:
         raise InputError(f"{about.name}: {about.origin} gives no equal bytes", hint=_anew(about))
     _check_writable(ctx)
-    with _locked(about.name, ctx), ctx.store.stage(about.name) as work:
+    with placing.alone(about.name, ctx), ctx.store.stage(about.name) as work:
         chosen = _origin(about.origin).again(about, ctx)
         if chosen is None:
             raise InputError(f"{about.name}: its bytes are to be had no more", hint=_anew(about))
         made = _made(about.origin, chosen, ctx, work / "tree")
-        with ctx.store.removed(broken.path, about.name):
-            checkpoint("before-renewed")
-            ctx.store.add(work / "tree", made.entry, sealed=True)
-            publish.publish(ctx.store)
+        checkpoint("before-renewed")
+        ctx.store.add(work / "tree", made.entry, sealed=True, anew=True)
+        publish.publish(ctx.store)
+
+
+def _put(
+    name: str,
+    find: Callable[[], Toolchain | None],
+    make: Callable[[Path], Toolchain],
+    ctx: Context,
+) -> Result:
+    """What `find` gives, else what `make` makes, becomes what `name` means, when it has the
+    libraries that were there before.
+
+    Raises:
+        ToolmanError: as these raise, and `laying.follow`; the name means what it did.
+    """
+    _check_writable(ctx)
+    with placing.alone(name, ctx), ctx.store.stage(name) as work:
+        checkpoint("after-lock")
+        follow, there = placing.followers(name, ctx), ctx.store.entries()
+        present = find()
+        made = present or make(work)
+        laid = follow(made)
+        placing.publish(laid, [one for one in (laid, made) if one.path not in there], ctx)
+        if not present:
+            _origin(made.about.origin).clean(made.about, ctx)
+    return Result(toolchain=laid, fresh=present is None)
 
 
 def _check_writable(ctx: Context) -> None:
@@ -225,25 +246,6 @@ def _stored(wanted: Exactly, ctx: Context) -> Toolchain | None:
     every = ctx.store.toolchains()
     named = [one for one in every if one.name == wanted.name and not one.about.base]
     return next((one for one in named if wanted.is_met_by(one.about)), None)
-
-
-def _locked(name: str, ctx: Context) -> AbstractContextManager[None]:
-    def waiting() -> None:
-        ctx.reporter.step(f"waiting for another toolman ({name})")
-
-    return ctx.store.lock(name, waiting)
-
-
-def _publish(made: Toolchain, fresh: bool, ctx: Context) -> None:
-    """Put `made` in the user's reach; take it back, if it is fresh, where that cannot be done."""
-    checkpoint("before-publish")
-    try:
-        publish.publish(ctx.store, made)
-    except BaseException:
-        if fresh:
-            with ctx.store.removed(made.path, made.name), suppress(OSError, ToolmanError):
-                publish.publish(ctx.store)
-        raise
 
 
 def _present(request: Request, ctx: Context, origin: str | None) -> Toolchain | None:
@@ -305,7 +307,6 @@ def _make(planned: tuple[str, Plan], ctx: Context, work: Path, check: Check = _a
     tree = work / "tree"
     about = _made(name, chosen, ctx, tree, check)
     place = ctx.store.add(tree, about.entry, sealed=True)
-    _origin(name).clean(about, ctx)
     return toolchain.Toolchain(path=place, about=about)
 
 

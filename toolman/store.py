@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolman import syncing, toolchain
+from toolman import swap, syncing, toolchain
 from toolman.checkpoint import checkpoint
 from toolman.errors import InputError, ToolmanError
 from toolman.locks import idle as idle  # these are part of this module's interface too
@@ -86,10 +86,11 @@ class Store:
         with stage(self.paths.staging, name) as work:
             yield work
 
-    def add(self, tree: Path, entry: str, *, sealed: bool = False) -> Path:
+    def add(self, tree: Path, entry: str, *, sealed: bool = False, anew: bool = False) -> Path:
         """Move the finished `tree` into the store as `entry`; its place there.
 
-        It gets a manifest, unless it was `sealed` with one just now.
+        It gets a manifest, unless it was `sealed` with one just now. What is there stays, or,
+        `anew`, changes places with `tree`.
 
         Raises:
             IntegrityError: the tree is not what the manifest that it came with says.
@@ -110,6 +111,8 @@ class Store:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
+            if anew:
+                swap.swap(tree, place)
         checkpoint("after-rename")
         return place
 

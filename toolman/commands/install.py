@@ -70,25 +70,22 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
         return _dry_run(plans, [one.request for one in wants], args)
     results = []
     for one in wants:
-        before = ctx.store.active(one.target.name)
         done = install.ensure(one.request, ctx, one.origin)
         output.tell_installed(done, ctx)
-        laid = _with_libraries(before, done.toolchain, one.libraries, ctx)
+        laid = _with_libraries(done.toolchain, one.libraries, ctx)
         results.append(replace(done, toolchain=laid))
     if args.json:
         output.print_json({"installed": [_result(one) for one in results]})
     return 0
 
 
-def _with_libraries(
-    before: Toolchain | None, made: Toolchain, words: Sequence[str], ctx: Context
-) -> Toolchain:
-    """`made` with the libraries that `before` has, and those that `words` name."""
-    if not words and not (before and before.about.libraries):
+def _with_libraries(made: Toolchain, words: Sequence[str], ctx: Context) -> Toolchain:
+    """`made` with the libraries that `words` name, beside those that are there."""
+    if not words:
         return made
     from toolman.libraries import laying  # most installs need nothing of it
 
-    return laying.want(laying.follow(before, made, ctx), words, ctx)
+    return laying.want(made, words, ctx)
 
 
 def _named(args: argparse.Namespace, ctx: Context) -> Sequence[Want]:

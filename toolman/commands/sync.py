@@ -43,11 +43,10 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
     libraries = [locking.libraries(one) for one in found.toolchains]
     results = []
     for one, wishes in zip(wanted, libraries, strict=True):
-        before = ctx.store.active(one.name)
         results.append(install.ensure_exactly(one, ctx))
         _tell(results[-1], ctx)
-        made = laying.follow(before, results[-1].toolchain, ctx)
         if wishes:
+            made = results[-1].toolchain
             laying.ensure(made, choice.added(choice.of(made.about.libraries), wishes), ctx)
     if args.json:
         output.print_json({"toolchains": [_row(one) for one in results]})

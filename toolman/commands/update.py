@@ -42,13 +42,10 @@ def run(args: argparse.Namespace, ctx: Context) -> int:
         _show(found, installed, args, ctx)
         return output.FOUND if found else 0
     from toolman import install
-    from toolman.libraries import laying
 
     for one in found:
-        before = ctx.store.active(one.name)
         made = install.ensure_exactly(one, ctx).toolchain
         ctx.reporter.step(f"{one.name} updated: gcc {made.about.version}, {_said(one)}")
-        laying.follow(before, made, ctx)
     if args.json:
         output.print_json({"updated": [_row(one) for one in found]})
     elif not found:

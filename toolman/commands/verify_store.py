@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from toolman import choose, install, library, manifest, toolchain
+from toolman import choose, library, manifest, repair, toolchain
 from toolman.commands import output
 from toolman.errors import InputError, IntegrityError, ToolmanError
-from toolman.libraries import laying
 
 if TYPE_CHECKING:
     import argparse
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from toolman.context import Context
-    from toolman.library import Built
     from toolman.manifest import Difference
     from toolman.toolchain import Toolchain
 
@@ -104,12 +102,12 @@ def _repaired(result: Result, ctx: Context) -> Result:
     try:
         built = library.read(result.path)
         if built:
-            _renew_library(built, ctx)
+            repair.built(built, ctx)
         elif about is None:
             text = f"{result.path} does not say any more what it is"
             raise InputError(text, hint="delete that directory, and install the toolchain again")
         else:
-            (laying if about.about.base else install).renew(about, ctx)
+            repair.toolchain(about, ctx)
     except ToolmanError as error:
         return Result(
             path=result.path,
@@ -120,16 +118,6 @@ def _repaired(result: Result, ctx: Context) -> Result:
             error=error,
         )
     return Result(path=result.path, about=about, state="repaired", files=result.files)
-
-
-def _renew_library(broken: Built, ctx: Context) -> None:
-    """Without one that has it, nothing: the next `toolman add` builds it again."""
-    for found in ctx.store.toolchains():
-        entries = [one.entry(str(found.target)) for one in found.about.libraries]
-        if broken.path.name in entries and ctx.store.active(found.name) == found:
-            laying.renew(found, ctx)
-            return
-    laying.drop(broken.path, broken.target, ctx)
 
 
 def _tell(result: Result, args: argparse.Namespace) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from toolman import library, publish, toolchain
 from toolman.checkpoint import checkpoint
-from toolman.errors import BuildError, InputError
+from toolman.errors import BuildError, InputError, ToolmanError
 from toolman.libraries import building, choice, packages
 from toolman.toolchain import Toolchain
 
@@ -42,31 +42,54 @@ def ensure(found: Toolchain, wishes: Sequence[Wish], ctx: Context) -> Toolchain:
         ToolmanError: as `building.build` raises.
     """
     base = base_of(found, ctx)
-    chosen = choice.resolved([one for one in wishes if one.origin != packages.ORIGIN])
-    packed = [one for one in wishes if one.origin == packages.ORIGIN]
+    chosen, packed = _parted(wishes)
     built = _stored(chosen, packed, base, ctx)
     if built is not None and (present := _laid(base, built, ctx)):
         return _active(present, ctx)
-    name = library.lock(str(base.target))
-    wait = f"waiting for another toolman ({name})"
     # Held until they are laid, for gc takes what nothing uses.
-    with ctx.store.lock(name, lambda: ctx.reporter.step(wait)):
-        every = building.build(chosen, base, ctx)
-        built = [_asked(every[one.name], one) for one in chosen]
-        built += [packages.have(one, base, ctx) for one in packed]
-        return _active(_laid(base, built, ctx) or _lay(base, built, ctx), ctx)
+    with ctx.store.lock(library.lock(str(base.target)), lambda: _wait(base.about, ctx)):
+        return _active(over(base, wishes, ctx), ctx)
 
 
-def follow(before: Toolchain | None, made: Toolchain, ctx: Context) -> Toolchain:
-    """Lay the libraries that `before` has over `made`, which has taken its place.
+def over(base: Toolchain, wishes: Sequence[Wish], ctx: Context, *, anew: bool = False) -> Toolchain:
+    """`base` with the libraries that meet `wishes`, in the store, and not yet what its name means;
+    `anew`, though it is there. Hold `library.lock`.
 
     Raises: as `ensure`.
     """
-    if before is None or not before.about.libraries or made.about.base or made.about.root:
+    chosen, packed = _parted(wishes)
+    every = building.build(chosen, base, ctx)
+    built = [_asked(every[one.name], one) for one in chosen]
+    built += [packages.have(one, base, ctx) for one in packed]
+    present = None if anew else _laid(base, built, ctx)
+    return present or _lay(base, built, ctx)
+
+
+def check(before: Toolchain) -> None:
+    """Refuse now what `follow` would refuse after a toolchain was made.
+
+    Raises:
+        InputError: of a library of `before` there is no such version any more.
+    """
+    _parted(choice.of(before.about.libraries))
+
+
+def follow(before: Toolchain, made: Toolchain, ctx: Context) -> Toolchain:
+    """`made`, which is about to take the place of `before`, with the libraries that this has, in
+    the store. Hold `library.lock`.
+
+    Raises: as `ensure`.
+    """
+    if not before.about.libraries or made.about.base:
         return made
     names = ", ".join(map(str, before.about.libraries))
     ctx.reporter.step(f"{made.name}: its libraries are laid over it, too: {names}")
-    return ensure(made, choice.of(before.about.libraries), ctx)
+    try:
+        return over(made, choice.of(before.about.libraries), ctx)
+    except ToolmanError:
+        without = f"toolman remove {made.name} --all"
+        ctx.reporter.step(f"{made.name} stays as it was; to go on without libraries: {without}")
+        raise
 
 
 def want(found: Toolchain, words: Sequence[str], ctx: Context) -> Toolchain:
@@ -78,40 +101,6 @@ def want(found: Toolchain, words: Sequence[str], ctx: Context) -> Toolchain:
         return found
     more = [packages.wish(word, found) for word in words]
     return ensure(found, choice.added(choice.of(found.about.libraries), more), ctx)
-
-
-def renew(broken: Toolchain, ctx: Context) -> None:
-    """Lay a damaged toolchain with libraries once more; what it is laid of is renewed before,
-    for a hard link shares the damage.
-
-    Raises:
-        ToolmanError: as `install.renew` and `ensure` raise.
-    """
-    from toolman import install
-
-    base = base_of(broken, ctx)
-    if _is_damaged(base.path):
-        install.renew(base, ctx)
-    for one in broken.about.libraries:
-        path = ctx.paths.store / one.entry(str(broken.target))
-        if _is_damaged(path):
-            drop(path, str(broken.target), ctx)
-    drop(broken.path, str(broken.target), ctx)
-    ensure(base, choice.of(broken.about.libraries), ctx)
-
-
-def drop(path: Path, target: str, ctx: Context) -> None:
-    """Take a damaged entry of a target's libraries out of the store."""
-    name = library.lock(target)
-    with ctx.store.lock(name, lambda: None), ctx.store.removed(path, name):
-        checkpoint("mid-drop")
-
-
-def _is_damaged(path: Path) -> bool:
-    from toolman import manifest
-
-    checked = manifest.check(path) if path.is_dir() else None
-    return checked is not None and bool(checked.differences)
 
 
 def base_of(found: Toolchain, ctx: Context) -> Toolchain:
@@ -130,6 +119,12 @@ def base_of(found: Toolchain, ctx: Context) -> Toolchain:
         hint = f"toolman uninstall {found.name} && toolman install {found.name}"
         raise InputError(f"the toolchain below {found.name}'s libraries is gone", hint=hint)
     return base
+
+
+def _parted(wishes: Sequence[Wish]) -> tuple[list[Chosen], list[Wish]]:
+    """Those that are built, in order, and those that are packages of the distribution."""
+    packed = [one for one in wishes if one.origin == packages.ORIGIN]
+    return choice.resolved([one for one in wishes if one not in packed]), packed
 
 
 def _stored(
@@ -182,7 +177,7 @@ def _lay(base: Toolchain, built: Sequence[Built], ctx: Context) -> Toolchain:
         sbom.write(tree, about, None)
         manifest.seal(tree)
         checkpoint("before-laid")
-        place = ctx.store.add(tree, about.entry, sealed=True)
+        place = ctx.store.add(tree, about.entry, sealed=True, anew=True)
     return Toolchain(path=place, about=about)
 
 
