@@ -23,6 +23,7 @@ from toolman.target import Platform, Target
 
 if TYPE_CHECKING:
     from toolman.context import Context
+    from toolman.origins.hosttools import HostTools
 
 COMPONENTS = ("binutils", "gcc", "gmp", "linux-headers", "mpc", "mpfr", "musl")
 
@@ -44,6 +45,11 @@ def lay_out(name: str, platform: Platform, into: Path, ctx: Context) -> None:
         (into / component).symlink_to(obtained[component].path)
         for number, patch in enumerate(found.patch_files(obtained[component].pin.patches)):
             shutil.copy(patch, into / f"patches/{component}.{number}.patch")
+    write_environment(tools, into)
+
+
+def write_environment(tools: HostTools, into: Path) -> None:
+    """Write `into/environment`: what makes the host's tools found."""
     path = ":".join([*(shlex.quote(str(one)) for one in tools.path), '"$PATH"'])
     lines = [f"{key}={shlex.quote(value)}" for key, value in tools.environ.items()]
     text = "".join(f"export {line}\n" for line in [f"PATH={path}", *lines])

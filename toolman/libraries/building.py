@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolman import library, recipe, run, store
-from toolman.build.layout import Layout
+from toolman import library, recipe, store
 from toolman.errors import InputError
 from toolman.library import Built, Library
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from toolman.build.layout import Layout
     from toolman.context import Context
     from toolman.libraries.choice import Chosen
     from toolman.libraries.systems import Job
@@ -126,6 +126,7 @@ class _Works:
 
     def _environment(self, chosen: Sequence[Chosen]) -> dict[str, str]:
         """What each step sees: nothing of the user's that could get into what is built."""
+        from toolman import run
         from toolman.origins import hosttools
 
         environ = self.ctx.environ
@@ -157,7 +158,7 @@ class _Works:
             tree.mkdir()
             finish.finish(job, tree, self.base.tool("strip"), secrets)
             library.write(tree, about, target, self.base.path.name)
-            place = self.ctx.store.add(tree, entry)
+            place = self.ctx.store.add(tree, entry, anew=True)
         return Built(path=place, about=about, target=target, toolchain=self.base.path.name)
 
 
@@ -236,6 +237,8 @@ def _check(missing: Sequence[Chosen], ctx: Context) -> None:
 
 
 def _layout(base: Toolchain, ctx: Context) -> Layout:
+    from toolman.build.layout import Layout
+
     digest = hashlib.sha256(base.path.name.encode()).hexdigest()[:12]
     return Layout(
         cache=ctx.paths.cache,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from toolman import library, recipe
 from toolman.errors import InputError
-from toolman.libraries import choice, finish
+from toolman.libraries import choice
 from toolman.libraries import recipe as recipes
 from toolman.library import Built, Library
 
@@ -136,6 +136,8 @@ def _about(one: Wish, name: str, debs: Sequence[Deb], base: Toolchain) -> Librar
 
 def _take(unpacked: Path, tree: Path, triple: str) -> None:
     """Headers, libraries and .pc files, without Debian's directories for architectures."""
+    from toolman.libraries import finish  # what runs programs: kept off what is there
+
     lib = tree / "lib"
     (lib / "pkgconfig").mkdir(parents=True)
     (tree / "include").mkdir()

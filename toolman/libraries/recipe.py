@@ -123,6 +123,7 @@ class Recipe:
         raise InputError(f"no {self.name} {begins}", hint=f"there is {', '.join(self.versions)}")
 
 
+@functools.cache
 def names() -> list[str]:
     """The libraries that come with toolman, by name."""
     return sorted(path.stem for path in directory().glob("*.toml"))
