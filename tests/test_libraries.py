@@ -59,10 +59,10 @@ pytestmark = pytest.mark.xdist_group("libraries")
 class Home:
     """A user's home with a toolchain in it."""
 
-    def __init__(self, toolman: Runner, place: Path) -> None:
+    def __init__(self, toolman: Runner, place: Path, cache: Path) -> None:
         self._toolman = toolman
-        self.env = {"TOOLMAN_HOME": str(place), "TOOLMAN_CACHE": str(tools.CACHE / "toolman")}
-        paths = Paths(data=place / HOST.key, cache=tools.CACHE / "toolman")
+        self.env = {"TOOLMAN_HOME": str(place), "TOOLMAN_CACHE": str(cache)}
+        paths = Paths(data=place / HOST.key, cache=cache)
         self.ctx = Context(host=HOST, paths=paths, environ=os.environ)
 
     def __call__(self, *words: str | Path, cwd: Path | None = None) -> Finished:
@@ -92,9 +92,16 @@ class Home:
 
 @pytest.fixture(scope="module")
 def user(toolman: Runner, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A toolchain with nothing but C, and two libraries in it."""
-    made = Home(toolman, tmp_path_factory.mktemp("libraries") / "home")
-    found = Home(toolman, home).active
+    """A toolchain with nothing but C, and two libraries in it.
+
+    Its cache has the sources alone: in a shared one other tests build for the same toolchain.
+    """
+    where, shared = tmp_path_factory.mktemp("libraries"), tools.CACHE / "toolman"
+    made = Home(toolman, where / "home", where / "cache")
+    (shared / "sha256").mkdir(parents=True, exist_ok=True)
+    (where / "cache").mkdir()
+    (where / "cache/sha256").symlink_to(shared / "sha256")
+    found = Home(toolman, home, shared).active
     place = made.ctx.paths.store / found.path.name
     shutil.copytree(found.path, place, symlinks=True)
     publish.publish(made.ctx.store, replace(found, path=place))
@@ -417,10 +424,11 @@ def killed_at(moment: str, user: Home, work: Path, *words: str) -> None:
     marker = work / "marker"
     env = {**os.environ, **user.env, "PYTHONPATH": str(tools.CHECKOUT)}
     env |= {"TOOLMAN_TEST_CHECKPOINT": moment, "TOOLMAN_TEST_MARKER": str(marker)}
-    process = subprocess.Popen([sys.executable, *words], env=env)
-    wait_for(marker.exists, moment, process)
-    process.kill()
-    process.wait()
+    with subprocess.Popen([sys.executable, *words], env=env) as process:
+        try:
+            wait_for(marker.exists, moment, process)
+        finally:
+            process.kill()
 
 
 def damaged(place: Path) -> Path:
