@@ -59,6 +59,22 @@ def autotools() -> Path:
 
 
 @functools.cache
+def dejagnu() -> Path:
+    """A directory with runtest, which libffi's tests are run by, unpacked from the archive."""
+    tree = tools.CACHE / "build-systems" / Host.current().key / "dejagnu"
+    with tools.made(tree) as into:
+        if into:
+            unpack(["dejagnu", "patchelf"], into, lambda _: True)
+            tools.make_relocatable(tools.program(into, "expect"), into)
+            (into / "path").mkdir()
+            (library,) = [path.parent for path in into.glob("usr/share/tcltk/*/init.tcl")]
+            said = f"TCL_LIBRARY={tree / library.relative_to(into)}"
+            _script(into / "path/expect", f'{said} exec {tree}/usr/bin/expect "$@"')
+            _script(into / "path/runtest", f'exec sh {tree}/usr/bin/runtest "$@"')
+    return tree / "path"
+
+
+@functools.cache
 def rust() -> Path:
     """A directory with Debian's cargo and rustc, which have the library for arm64-gnu, too."""
     tree = tools.CACHE / "build-systems" / Host.current().key / "rust"

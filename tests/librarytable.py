@@ -1,38 +1,49 @@
-"""The table of docs/libraries.md: each library built for real, and a program on it run.
+"""The table of docs/libraries.md: each library built for real, a program on it run, and its tests.
 
 scripts/libraries calls it. It takes a home of its own, TOOLMAN_TEST_CACHE's `libraries`, where
-what was built once is found again.
+what was built and tested once is found again.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import buildtools
+import librarychecks
 from tools import CACHE, ENVIRON
 
 from toolman.libraries import recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CHECKOUT = Path(__file__).parents[1]
 PROGRAMS = CHECKOUT / "tests/programs/libraries"
 PAGE = CHECKOUT / "docs/libraries.md"
 TARGETS = ("arm64-musl", "amd64-musl")
-NOTE = """
-runs: built by Debian 12's compiler (origin distro), and a static program that uses it runs: on
-amd64 natively, on arm64 under qemu-user. -: upstream could not be reached where this was written,
-and Debian has no source of it that can be built.
-"""
+HEAD = ["library", "licence"]
+HEAD += [f"{one}: {what}" for one in TARGETS for what in ("builds, runs", "own tests")]
 MARK = "<!-- scripts/libraries writes what follows anew. -->\n"
+NOTE = """
+builds, runs: by Debian 12's compiler (origin distro), and a static program that uses it runs. own
+tests: how many tests of the library's own suite passed, as the suite counts them; none: it has none
+that run by themselves. On amd64 natively, on arm64 under qemu-user, all of them static programs.
+-: upstream could not be reached where this was written, and Debian has no source of it.
+"""
 
 
-def run(name: str, target: str, env: dict[str, str], work: Path) -> str:
+def run(word: str, target: str, env: dict[str, str], work: Path) -> str:
     """Have the library, and a program that uses it run; what that says.
 
     Raises:
         subprocess.CalledProcessError: one of them failed; its output is in it.
     """
     argv = [sys.executable, "-m", "toolman"]
+    name = word.partition("@")[0]
     program = work / f"{name}-{target}"
     pkgconfig = " ".join(recipe.load(name).pkgconfig[:2])
     source = PROGRAMS / f"{name}.c"
@@ -41,7 +52,7 @@ def run(name: str, target: str, env: dict[str, str], work: Path) -> str:
         f'"$CC" -static {source} -o {program} $("$PKG_CONFIG" --cflags --libs {pkgconfig})'
     )
     for command in (
-        [*argv, "add", target, name],
+        [*argv, "add", target, word],
         ["sh", "-euc", script],
         [*argv, "run", target, str(program)],
     ):
@@ -51,21 +62,35 @@ def run(name: str, target: str, env: dict[str, str], work: Path) -> str:
     return done.stdout.strip()
 
 
-def row(name: str, env: dict[str, str], work: Path) -> list[str]:
-    """The cells of a library; what was wrong is printed."""
+def row(name: str, version: str, env: dict[str, str], work: Path) -> list[str]:
+    """The cells of a version of a library; what was wrong is printed."""
     known = recipe.load(name)
-    licence = known.pins[known.versions[0]][0].license
-    cells = []
+    cells = [f"{name} {version}", known.pins[version][0].license]
     for target in TARGETS:
+        word = f"{name}@{version}"
         try:
-            said = run(name, target, env, work)
-            cells.append("runs")
+            said, cell = run(word, target, env, work), "yes, yes"
         except subprocess.CalledProcessError as error:
             said = (error.stderr or error.stdout)[-1500:]
-            cells.append("-" if "cannot get" in said else "fails")
-        print(f"{name} {target}: {cells[-1]}: {said}", flush=True)
+            cell = "-" if "cannot get" in said else "fails"
+        tell(word, target, f"{cell}: {said}")
+        cells += [cell, tested(word, target, env) if cell == "yes, yes" else cell]
         toolman("remove", target, "--all", env=env)
-    return [name, ", ".join(known.versions), licence, *cells]
+    return cells
+
+
+def tested(word: str, target: str, env: dict[str, str]) -> str:
+    """The cell of its own tests."""
+    began = time.monotonic()
+    counted = librarychecks.check(word, target, env)
+    if counted is None:
+        return "none"
+    tell(word, target, f"own tests: {counted} ({time.monotonic() - began:.0f} s) {counted.trouble}")
+    return str(counted)
+
+
+def tell(word: str, target: str, text: str) -> None:
+    print(f"{word} {target}: {text}", flush=True)
 
 
 def toolman(*words: str, env: dict[str, str]) -> None:
@@ -73,21 +98,50 @@ def toolman(*words: str, env: dict[str, str]) -> None:
     subprocess.run(argv, env=env, check=False, capture_output=True)
 
 
+def notes() -> str:
+    """What the recipes say of the tests that are left out."""
+    said = [(name, recipe.load(name).check.note) for name in recipe.names()]
+    lines = "".join(f"- {name}: {note}\n" for name, note in said if note)
+    return f"\nNot in these numbers:\n\n{lines}" if lines else ""
+
+
+def meant(word: str) -> Iterator[tuple[str, str]]:
+    """The library and version that `zlib@1.3.2` means; of `zlib`, every version."""
+    name, _, version = word.partition("@")
+    versions = recipe.load(name).versions
+    yield from ((name, one) for one in ([version] if version else versions))
+
+
 def main() -> int:
-    """Write the table; arguments are the libraries to look at, or all."""
+    """Write the rows of the libraries that are named, as zlib or zlib@1.3.2, or all."""
     home = CACHE / "libraries"
     work = home / "programs"
     work.mkdir(parents=True, exist_ok=True)
-    env = {**ENVIRON, "TOOLMAN_HOME": str(home), "PYTHONPATH": str(CHECKOUT)}
+    path = f"{ENVIRON['PATH']}:{buildtools.dejagnu()}"
+    env = {**ENVIRON, "PATH": path, "TOOLMAN_HOME": str(home), "PYTHONPATH": str(CHECKOUT)}
     env["TOOLMAN_CACHE"] = str(CACHE / "toolman")
     toolman("install", *TARGETS, env=env)
-    rows = [row(name, env, work) for name in sys.argv[1:] or recipe.names()]
-    head, mark, _ = PAGE.read_text("utf-8").partition(MARK)
-    if not sys.argv[1:] and mark:
-        lines = [["library", "versions", "licence", *TARGETS], ["---"] * 5, *rows]
-        table = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-        PAGE.write_text(f"{head}{mark}\n{table}{NOTE}", "utf-8")
-    return int(any("fails" in cells for cells in rows))
+    for word in sys.argv[1:] or recipe.names():
+        for name, version in meant(word):
+            write(row(name, version, env, work))
+    return int(any("fail" in cell for cells in rows(PAGE.read_text("utf-8")) for cell in cells))
+
+
+def rows(page: str) -> list[list[str]]:
+    """The table of the page, without its head."""
+    lines = page.partition(MARK)[2].split("\n")
+    table = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+    return table[2:]
+
+
+def write(new: list[str]) -> None:
+    """Put a row into the table; what stands there of a version that no recipe has goes."""
+    page = PAGE.read_text("utf-8")
+    every = [f"{name} {version}" for name in recipe.names() for _, version in meant(name)]
+    found = {cells[0]: cells for cells in [*rows(page), new] if cells[0] in every}
+    table = [HEAD, ["---"] * len(HEAD), *(found[key] for key in every if key in found)]
+    text = "".join(f"| {' | '.join(cells)} |\n" for cells in table)
+    PAGE.write_text(f"{page.partition(MARK)[0]}{MARK}\n{text}{NOTE}{notes()}", "utf-8")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,17 @@ URIs: http://vendor.example/node
 Suites: nodistro
 Components: main
 """
+SECURITY = """\
+Types: deb
+URIs: http://mirror.example/debian
+Suites: bookworm bookworm-updates
+Components: main
+
+Types: deb
+URIs: http://mirror.example/debian-security
+Suites: bookworm-security
+Components: main
+"""
 LINES = """\
 # a comment
 deb [signed-by=/k.gpg] http://mirror.example/debian bookworm main
@@ -84,6 +95,16 @@ def test_another_suite_takes_the_place_of_the_release(tmp_path: Path) -> None:
         "deb [signed-by=/k.gpg] http://mirror.example/debian trixie main",
         "deb-src http://mirror.example/debian trixie main",
     ]
+
+
+def test_security_updates_have_an_archive_of_their_own(tmp_path: Path) -> None:
+    for name, text in (("a.list", LINES), ("a.sources", SECURITY)):
+        official = apt_sources.official(written(tmp_path, name, text), "bookworm")
+        said = apt_sources.of_suite(official, "trixie-security")
+        assert "http://mirror.example/debian-security" in said
+        assert "trixie-security" in said
+        assert "bookworm" not in said
+        assert apt_sources.of_suite(official, "trixie").count("security") == 0
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import librarychecks
 import pytest
 import tools
 from archive import HOST
@@ -121,6 +123,9 @@ def test_recipes_fit_together(name: str) -> None:
     chosen = choice.resolved([choice.wish(name)])
     assert chosen[-1].name == name
     assert all(name in recipes.load(other).excludes for other in one.excludes)
+    assert one.check.run or one.check.note, "how is it tested?"
+    assert bool(one.check.run) == bool(one.check.counts)
+    re.compile(one.check.counts)
     assert one.summary[0].islower() or one.summary.split()[0].isupper() or name != one.summary
 
 
@@ -129,20 +134,21 @@ def test_what_is_wrong_with_a_recipe_is_said_at_once(tmp_path: Path) -> None:
     file.write_text(
         'name = "mine"\nsummary = "x"\nsystem = "autotool"\npkgconfig = "mine"\n'
         'needs = ["zlip"]\nflags = ["-O3"]\n[[source]]\ncomponent = "other"\nversion = "1"\n'
-        'license = "MIT"\nurls = ["ftp://x"]\nsha256 = "12"\n'
+        'license = "MIT"\nurls = ["ftp://x"]\nsha256 = "12"\n[check]\nruns = ["x"]\n'
     )
     (tmp_path / "zlib.toml").write_text("")
     with pytest.raises(InputError) as caught:
         recipes.read(file)
     said = str(caught.value)
     for part in (
-        "7 mistakes",
+        "8 mistakes",
         "schema: missing",
         "system: 'autotool' is none of",
         "did you mean autotools?",
         'pkgconfig: must be a list of texts, as in ["a", "b"]',
         "needs: there is no library 'zlip'; did you mean zlib?",
         "flags: unknown key",
+        "check: runs: unknown key; did you mean run",
         "'ftp://x' is no http:// or https:// URL",
         "sha256: must be 64 hexadecimal digits",
     ):
@@ -154,8 +160,8 @@ def test_what_is_needed_is_built_before(tmp_path: Path) -> None:
     names = [one.name for one in choice.resolved([choice.wish("curl")])]
     assert sorted(names) == ["curl", "openssl", "zlib"]
     assert names[-1] == "curl"
-    found = choice.resolved([choice.wish("curl"), choice.wish("zlib@1.3.2")])
-    assert {one.name: (one.version, one.asked) for one in found}["zlib"] == ("1.3.2", True)
+    found = choice.resolved([choice.wish("curl"), choice.wish("zlib@1.3.1")])
+    assert {one.name: (one.version, one.asked) for one in found}["zlib"] == ("1.3.1", True)
     assert {one.name: one.asked for one in found} == {"openssl": False, "zlib": True, "curl": True}
     swapped = choice.resolved([choice.wish("curl"), choice.wish("libressl")])
     assert next(one.needs for one in swapped if one.name == "curl") == ("libressl", "zlib")
@@ -199,14 +205,14 @@ def test_a_lock_holds_the_versions(tmp_path: Path) -> None:
     assert not lockfile.fits(bare, want)
     lock = lockfile.Lock(toolchains=(locked,))
     assert lockfile.parse(lockfile.dump(lock)) == lock
-    older = replace(locked.libraries[1], version="1.3.2")
+    older = replace(locked.libraries[1], version="1.3.1")
     kept = replace(locked, libraries=(locked.libraries[0], older))
     again = locking._with_libraries(bare, want, kept)
-    assert [one.version for one in again.libraries if one.name == "zlib"] == ["1.3.2"]
+    assert [one.version for one in again.libraries if one.name == "zlib"] == ["1.3.1"]
     wishes = {one.name: one for one in locking.libraries(again)}
-    assert (wishes["zlib"].version, wishes["openssl"].asked) == ("1.3.2", False)
+    assert (wishes["zlib"].version, wishes["openssl"].asked) == ("1.3.1", False)
     changed = replace(again, libraries=(replace(older, sha256="b" * 64),))
-    with pytest.raises(InputError, match=r"this toolman builds zlib 1\.3\.2 otherwise"):
+    with pytest.raises(InputError, match=r"this toolman builds zlib 1\.3\.1 otherwise"):
         locking.libraries(changed)
 
 
@@ -258,7 +264,7 @@ def test_a_program_is_linked_statically_and_runs(user: Home, work: Path) -> None
     places = [Path(word[2:]).resolve() for word in words if word[:2] in ("-I", "-L")]
     assert all(user.active.sysroot in (place, *place.parents) for place in places)
     subprocess.check_call([env["CC"], "-static", "a.c", *words, "-o", "a"], env=env, cwd=work)
-    assert user.well("run", TARGET, "./a", cwd=work).out == "1.3.1 hello, hello, hello\n"
+    assert user.well("run", TARGET, "./a", cwd=work).out == "1.3.2 hello, hello, hello\n"
     plain = [env["CC"], "-static", "a.c", "-lz", "-o", "plain"]
     subprocess.check_call(plain, env=env, cwd=work)
 
@@ -281,7 +287,7 @@ def test_a_go_program_names_them_by_pkg_config(user: Home, tmp_path: Path) -> No
     flags = json.loads(user.well("env", TARGET, "--format", "json").out)["prepend"]["GOFLAGS"]
     env |= {"GOCACHE": str(tmp_path / "go"), "GOFLAGS": flags["text"]}
     subprocess.check_call(["go", "build", "-o", "go.out", "."], env=env, cwd=work)
-    assert user.well("run", TARGET, "./go.out", cwd=work).out == "1.3.1 1.0.8, 13-Jul-2019\n"
+    assert user.well("run", TARGET, "./go.out", cwd=work).out == "1.3.2 1.0.8, 13-Jul-2019\n"
     said = user.well("verify", "go.out", cwd=work).out
     assert "executable, static" in said
 
@@ -317,17 +323,17 @@ def test_commands_tell_of_the_libraries(user: Home) -> None:
     rows = json.loads(user.well("list", "--libraries", TARGET, "--json").out)["libraries"]
     assert [(one["name"], one["version"]) for one in rows] == [
         ("bzip2", "1.0.8"),
-        ("zlib", "1.3.1"),
+        ("zlib", "1.3.2"),
     ]
     assert "bzip2-1.0.6" in user.well("list", "--libraries", TARGET).out
     every = json.loads(user.well("list", "--libraries", "--json").out)["libraries"]
     assert {one["name"]: one["added"] for one in every}["zlib"] == [TARGET]
-    assert "with bzip2 1.0.8, zlib 1.3.1" in user.well("list").out
+    assert "with bzip2 1.0.8, zlib 1.3.2" in user.well("list").out
     assert "zlib" in user.well("show", TARGET).out
     document = json.loads(user.well("sbom", TARGET).out)
     parts = {one["name"]: one for one in document["packages"]}
     assert parts["zlib"]["licenseDeclared"] == "Zlib"
-    assert parts["zlib"]["versionInfo"] == "1.3.1"
+    assert parts["zlib"]["versionInfo"] == "1.3.2"
 
 
 @pytest.mark.parametrize(
@@ -367,6 +373,43 @@ def test_the_same_bytes_come_from_another_directory(user: Home, tmp_path: Path) 
     assert text == (first.path / manifest.FILE).read_text()
 
 
+@pytest.mark.parametrize(
+    ("counts", "text", "told"),
+    [
+        ("automake", "# TOTAL: 5\n# PASS:  3\n# SKIP:  1\n# FAIL:  1\n# PASS:  2\n", (5, 1, 1)),
+        (
+            "ctest",
+            "1/3 Test #1: a ....   Passed    0.01 sec\n2/3 Test #2: b ...***Failed    0.01 sec\n"
+            "3/3 Test #3: c ....***Skipped   0.00 sec\n67% tests passed\n",
+            (1, 1, 1),
+        ),
+        ("^ok", "ok a\nok b\nnot ok c\n", (2, 0, 0)),
+        (r"^ran (\d+)", "ran 12\nran 30\n", (42, 0, 0)),
+    ],
+)
+def test_what_tests_tell_is_counted(
+    counts: str, text: str, told: tuple[int, int, int], tmp_path: Path
+) -> None:
+    (tmp_path / "log").write_text(text)
+    one = librarychecks._counted(tmp_path / "log", counts, "")
+    assert (one.passed, one.failed, one.skipped) == told
+    assert not one.trouble
+
+
+def test_tests_that_tell_nothing_have_not_passed(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("all is well\n")
+    one = librarychecks._counted(tmp_path / "log", "^ok", "")
+    assert "looks like a test" in one.trouble
+    assert str(one) == "fails"
+
+
+def test_the_tests_of_a_library_run_on_its_target(user: Home) -> None:
+    env = {**os.environ, **user.env, "PYTHONPATH": str(tools.CHECKOUT)}
+    assert librarychecks.check("ncurses", TARGET, env) is None
+    counted = librarychecks.check("bzip2", TARGET, env)
+    assert counted == librarychecks.Counted(passed=6)
+
+
 def test_a_failing_build_names_its_step_and_its_log(
     user: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -385,16 +428,16 @@ def test_a_failing_build_names_its_step_and_its_log(
 
 
 def test_gc_keeps_what_is_in_use(user: Home) -> None:
-    user.well("add", TARGET, "zlib@1.3.2")
+    user.well("add", TARGET, "zlib@1.3.1")
     new = user.active
     base = user.ctx.store.base(new)
     assert base
     gone = {one.path.name: one.kind for one in gc.garbage(user.ctx.store)}
     assert base.path.name not in gone
-    assert any(name.startswith("zlib-1.3.1-") for name in gone)
+    assert any(name.startswith("zlib-1.3.2-") for name in gone)
     user.well("gc")
     left = [path.name for path in user.ctx.store.entries() if library.read(path)]
-    assert sorted(name.split("-arm64")[0] for name in left) == ["bzip2-1.0.8", "zlib-1.3.2"]
+    assert sorted(name.split("-arm64")[0] for name in left) == ["bzip2-1.0.8", "zlib-1.3.1"]
     assert user.active == new
     user.well("verify", "--store")
 

@@ -14,13 +14,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 Kind = Literal[
-    "text", "number", "texts", "table of text", "table of texts", "tables", "headed tables"
+    "text",
+    "number",
+    "texts",
+    "table",
+    "table of text",
+    "table of texts",
+    "tables",
+    "headed tables",
 ]
 
 _SAID: dict[Kind, str] = {
     "text": 'text, as in "1.2.5"',
     "number": "a number, as in 1",
     "texts": 'a list of texts, as in ["a", "b"]',
+    "table": "a table, under a heading in [brackets]",
     "table of text": 'a table of texts, as in { gcc = "14.2.0" }',
     "table of texts": 'a table of lists of texts, as in { gcc = ["--enable-lto"] }',
     "tables": "tables, each under a heading in [[double brackets]]",
@@ -72,6 +80,8 @@ def _fits(value: object, kind: Kind) -> bool:
             return isinstance(value, int) and not isinstance(value, bool) and value >= 0
         case "texts":
             return isinstance(value, list) and all(_fits(one, "text") for one in value)
+        case "table":
+            return isinstance(value, dict)
         case "table of text":
             return isinstance(value, dict) and all(_fits(one, "text") for one in value.values())
         case "table of texts":

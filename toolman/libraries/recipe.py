@@ -46,11 +46,41 @@ _KEYS = {
     "pc": Key(kind="table of text"),
     "links": Key(kind="table of text"),
     "seconds": Key(kind="number"),
+    "check": Key(kind="table"),
     "source": pin.KEYS["source"],
+}
+_CHECK = {
+    "directory": Key(kind="text"),
+    "options": Key(kind="texts"),
+    "variables": Key(kind="table of text"),
+    "make": Key(kind="texts"),
+    "run": Key(kind="texts"),
+    "counts": Key(kind="text"),
+    "note": Key(kind="text"),
 }
 _LISTS = ("options", "static", "shared", "cflags", "make", "install", "tools")
 _HINT = "the keys are explained in docs/libraries.md"
 _TOOLS = ("compiler", "cmake", "perl", "pkg-config")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """How the library's own tests are run, in a tree of their own; by scripts/libraries only."""
+
+    directory: str | None = None
+    """In place of the recipe's."""
+    options: tuple[str, ...] = ()
+    """More words for its configure, or for every make where it has none."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    make: tuple[str, ...] = ()
+    """What make is to make before, with as many jobs as there may be."""
+    run: tuple[str, ...] = ()
+    """What makes make run them; empty: there are none."""
+    counts: str = ""
+    """How it tells what passed: `automake`, `ctest`, or a pattern of the line of one test, or of
+    one with a group that is their number."""
+    note: str = ""
+    """What of the tests is left out, and why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +122,7 @@ class Recipe:
     """Names by which programs look for a library → its file in `lib`."""
     seconds: int = 5
     """How long a build takes on one idle core; for the bar."""
+    check: Check = field(default_factory=Check)
 
     @property
     def versions(self) -> list[str]:
@@ -159,6 +190,7 @@ def read(file: Path) -> Recipe:
     book, wrong = pin.parse(table, {})
     wrong += schema.mistakes(table, _KEYS)
     fit = schema.fitting(table, _KEYS)
+    wrong += schema.mistakes(fit.get("check", {}), _CHECK, "check: ")
     wrong += _mistakes(fit, file)
     name = fit.get("name", "")
     wrong += [f"source: {one} is not {name}" for one, _ in book.pins if one != name]
@@ -208,4 +240,12 @@ def _recipe(table: Mapping[str, Any], pins: Mapping[str, tuple[Pin, ...]]) -> Re
         if key in values:
             values[key] = tuple(values[key])
     values["needs"] = tuple(tuple(word.split("|")) for word in table.get("needs", ()))
-    return Recipe(**values, pins=pins)
+    check = Check()
+    if "check" in values:
+        words = {key: _tuple(value) for key, value in values.pop("check").items()}
+        check = Check(**words)
+    return Recipe(**values, check=check, pins=pins)
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -87,7 +87,7 @@ class Job:
 
 def steps(job: Job) -> list[Step]:
     """How the library of `job` is built."""
-    configure, make = SYSTEMS[job.chosen.recipe.system]
+    configure, _ = SYSTEMS[job.chosen.recipe.system]
     name, recipe = job.chosen.name, job.chosen.recipe
     unpack = ("tar", "--extract", "--no-same-owner", "--strip-components=1", f"--file={job.source}")
     commands = (
@@ -95,24 +95,28 @@ def steps(job: Job) -> list[Step]:
         *(Command(argv=("patch", "-p1", "-i", str(one)), cwd=job.tree) for one in job.patches),
         *(_with(job, one) for one in configure(job)),
     )
-    made = _with(job, flags.make(job.place, *make(job), *map(job.fill, recipe.make)))
     destination = () if _names_out(job) else (f"DESTDIR={job.out}",)
-    words = (*make(job), *destination, *map(job.fill, recipe.install))
     return [
         Step(name=f"{name}: configure", commands=commands, owns=(job.tree,), seconds=3),
         Step(
             name=f"{name}: make",
-            commands=(made,),
+            commands=(make(job, *recipe.make),),
             needs=(f"{name}: configure",),
             seconds=recipe.seconds,
         ),
         Step(
             name=f"{name}: install",
-            commands=(_with(job, flags.make(job.place, *words)),),
+            commands=(make(job, *destination, *recipe.install),),
             needs=(f"{name}: make",),
             owns=(job.out,),
         ),
     ]
+
+
+def make(job: Job, *words: str) -> Command:
+    """One of its makes."""
+    _, said = SYSTEMS[job.chosen.recipe.system]
+    return _with(job, flags.make(job.place, *said(job), *map(job.fill, words)))
 
 
 def _with(job: Job, command: Command) -> Command:

@@ -52,16 +52,24 @@ def with_sources(text: str) -> str:
 
 
 def of_suite(text: str, suite: str) -> str:
-    """The entries of the release itself (not of its updates), with `suite` instead of it."""
+    """The entries of the release itself (not of its updates), with `suite` instead of it.
+
+    Security updates are in an archive of their own; so for `trixie-security` the entries of those.
+    """
+    wanted = _has_security if suite.endswith("-security") else _has_release
     if re.search(r"^Suites:", text, re.MULTILINE | re.IGNORECASE):
-        stanzas = [one for one in text.split("\n\n") if _has_release(one)]
+        stanzas = [one for one in text.split("\n\n") if wanted(one)]
         return "\n\n".join(_SUITES.sub(f"Suites: {suite}", one).strip() for one in stanzas) + "\n"
-    lines = [line for line in text.splitlines() if _has_release(line)]
+    lines = [line for line in text.splitlines() if wanted(line)]
     return "".join(_LINE.sub(rf"\g<head>{suite}", line) + "\n" for line in lines)
 
 
 def _has_release(entry: str) -> bool:
     return any("-" not in suite and "/" not in suite for suite in _suites(entry))
+
+
+def _has_security(entry: str) -> bool:
+    return any(suite.endswith("-security") for suite in _suites(entry))
 
 
 def _suites(entry: str) -> list[str]:
