@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from toolman.toolchain import Toolchain
 
 LONGEST = 3000  # seconds that the tests of one library may take
-STATIC = "{triple}-gcc -static"
+STATIC = "{triple}-gcc --static"  # libtool would keep -static for itself
 
 # How some report: what of their output are tests that passed, failed, were skipped.
 _COUNTS = {
@@ -67,11 +67,16 @@ class Counted:
     skipped: int = 0
     trouble: str = ""
     """Why they did not run to a good end; empty if they did."""
+    begun: bool = True
 
     def __str__(self) -> str:
+        if not self.begun:
+            return "not run"
+        if not self.passed:
+            return "fails"
         more = {"fail": self.failed, "skipped": self.skipped}
         told = [str(self.passed), *(f"{count} {word}" for word, count in more.items() if count)]
-        return ", ".join(told) if self.passed else "fails"
+        return ", ".join([*told, *(["then fails"] if self.trouble and not self.failed else [])])
 
 
 def check(word: str, target: str, env: Mapping[str, str]) -> Counted | None:
@@ -87,7 +92,8 @@ def check(word: str, target: str, env: Mapping[str, str]) -> Counted | None:
         argv = [*inside, line, *argv]
     done = subprocess.run(argv, env=env, capture_output=True, text=True)
     if done.returncode == _NO_NAMESPACE:
-        return Counted(trouble="this kernel has no binfmt_misc for a user namespace (Linux 6.7)")
+        why = "this kernel has no binfmt_misc for a user namespace (Linux 6.7)"
+        return Counted(trouble=why, begun=False)
     if done.returncode:
         return Counted(trouble=done.stderr[-1500:])
     return Counted(**json.loads(done.stdout))
@@ -137,7 +143,7 @@ def _for_tests(known: recipe.Recipe) -> recipe.Recipe:
             options.append("-static")
         case "make":
             options.append(f"CC={STATIC}")
-        case _:  # not LDFLAGS, by which libtool means something else
+        case _:
             variables["CC"] = STATIC
     return replace(
         known,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).parents[1]
 PROGRAMS = CHECKOUT / "tests/programs/libraries"
 PAGE = CHECKOUT / "docs/libraries.md"
+NO_TESTS = "--no-tests"
 TARGETS = ("arm64-musl", "amd64-musl")
 HEAD = ["library", "licence"]
 HEAD += [f"{one}: {what}" for one in TARGETS for what in ("builds, runs", "own tests")]
@@ -32,7 +33,7 @@ NOTE = """
 builds, runs: by Debian 12's compiler (origin distro), and a static program that uses it runs. own
 tests: how many tests of the library's own suite passed, as the suite counts them; none: it has none
 that run by themselves. On amd64 natively, on arm64 under qemu-user, all of them static programs.
--: upstream could not be reached where this was written, and Debian has no source of it.
+not run, not yet: when this was written. -: its source could not be had where that was.
 """
 
 
@@ -62,21 +63,22 @@ def run(word: str, target: str, env: dict[str, str], work: Path) -> str:
     return done.stdout.strip()
 
 
-def row(name: str, version: str, env: dict[str, str], work: Path) -> list[str]:
-    """The cells of a version of a library; what was wrong is printed."""
-    known = recipe.load(name)
-    cells = [f"{name} {version}", known.pins[version][0].license]
+def look(name: str, version: str, env: dict[str, str], work: Path, *, tests: bool) -> None:
+    """Fill in the row of a version of a library; what was wrong is printed."""
+    word = f"{name}@{version}"
     for target in TARGETS:
-        word = f"{name}@{version}"
         try:
             said, cell = run(word, target, env, work), "yes, yes"
         except subprocess.CalledProcessError as error:
             said = (error.stderr or error.stdout)[-1500:]
             cell = "-" if "cannot get" in said else "fails"
         tell(word, target, f"{cell}: {said}")
-        cells += [cell, tested(word, target, env) if cell == "yes, yes" else cell]
+        if cell != "yes, yes":
+            own = cell
+        else:
+            own = tested(word, target, env) if tests else "not run"
+        write(f"{name} {version}", target, [cell, own])
         toolman("remove", target, "--all", env=env)
-    return cells
 
 
 def tested(word: str, target: str, env: dict[str, str]) -> str:
@@ -113,7 +115,7 @@ def meant(word: str) -> Iterator[tuple[str, str]]:
 
 
 def main() -> int:
-    """Write the rows of the libraries that are named, as zlib or zlib@1.3.2, or all."""
+    """Write the rows of the libraries that are named, as zlib or zlib@1.3.2, or all; `--no-tests`."""
     home = CACHE / "libraries"
     work = home / "programs"
     work.mkdir(parents=True, exist_ok=True)
@@ -121,9 +123,10 @@ def main() -> int:
     env = {**ENVIRON, "PATH": path, "TOOLMAN_HOME": str(home), "PYTHONPATH": str(CHECKOUT)}
     env["TOOLMAN_CACHE"] = str(CACHE / "toolman")
     toolman("install", *TARGETS, env=env)
-    for word in sys.argv[1:] or recipe.names():
+    tests = NO_TESTS not in sys.argv
+    for word in [one for one in sys.argv[1:] if one != NO_TESTS] or recipe.names():
         for name, version in meant(word):
-            write(row(name, version, env, work))
+            look(name, version, env, work, tests=tests)
     return int(any("fail" in cell for cells in rows(PAGE.read_text("utf-8")) for cell in cells))
 
 
@@ -134,12 +137,19 @@ def rows(page: str) -> list[list[str]]:
     return table[2:]
 
 
-def write(new: list[str]) -> None:
-    """Put a row into the table; what stands there of a version that no recipe has goes."""
+def write(first: str, target: str, new: list[str]) -> None:
+    """Put two cells into the table, which has all that the recipes have, and nothing else."""
     page = PAGE.read_text("utf-8")
-    every = [f"{name} {version}" for name in recipe.names() for _, version in meant(name)]
-    found = {cells[0]: cells for cells in [*rows(page), new] if cells[0] in every}
-    table = [HEAD, ["---"] * len(HEAD), *(found[key] for key in every if key in found)]
+    known = {cells[0]: cells for cells in rows(page)}
+    every = [one for name in recipe.names() for one in meant(name)]
+    table = [HEAD, ["---"] * len(HEAD)]
+    for name, version in every:
+        begin = [f"{name} {version}", recipe.load(name).pins[version][0].license]
+        cells = known.get(begin[0], [*begin, *["not yet"] * (2 * len(TARGETS))])
+        if cells[0] == first:
+            place = 2 + 2 * TARGETS.index(target)
+            cells[place : place + 2] = new
+        table.append(cells)
     text = "".join(f"| {' | '.join(cells)} |\n" for cells in table)
     PAGE.write_text(f"{page.partition(MARK)[0]}{MARK}\n{text}{NOTE}{notes()}", "utf-8")
 

@@ -403,6 +403,14 @@ def test_tests_that_tell_nothing_have_not_passed(tmp_path: Path) -> None:
     assert str(one) == "fails"
 
 
+def test_tests_that_end_badly_have_not_all_passed(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("ok a\n")
+    assert str(librarychecks._counted(tmp_path / "log", "^ok", "exit 2")) == "1, then fails"
+    (tmp_path / "log").write_text("# PASS: 7\n# FAIL: 2\n# SKIP: 1\n")
+    counted = librarychecks._counted(tmp_path / "log", "automake", "exit 2")
+    assert str(counted) == "7, 2 fail, 1 skipped"
+
+
 def test_the_tests_of_a_library_run_on_its_target(user: Home) -> None:
     env = {**os.environ, **user.env, "PYTHONPATH": str(tools.CHECKOUT)}
     assert librarychecks.check("ncurses", TARGET, env) is None
