@@ -33,7 +33,7 @@ NOTE = """
 builds, runs: by Debian 12's compiler (origin distro), and a static program that uses it runs. own
 tests: how many tests of the library's own suite passed, as the suite counts them; none: it has none
 that run by themselves. On amd64 natively, on arm64 under qemu-user, all of them static programs.
-not run, not yet: when this was written. -: its source could not be had where that was.
+not yet: when this was written. -: its source could not be had where that was.
 """
 
 
@@ -73,11 +73,10 @@ def look(name: str, version: str, env: dict[str, str], work: Path, *, tests: boo
             said = (error.stderr or error.stdout)[-1500:]
             cell = "-" if "cannot get" in said else "fails"
         tell(word, target, f"{cell}: {said}")
-        if cell != "yes, yes":
-            own = cell
-        else:
-            own = tested(word, target, env) if tests else "not run"
-        write(f"{name} {version}", target, [cell, own])
+        own = [] if cell == "yes, yes" else [cell]
+        if tests and not own:
+            own = [tested(word, target, env)]
+        write(f"{name} {version}", target, [cell, *own])
         toolman("remove", target, "--all", env=env)
 
 
@@ -115,7 +114,7 @@ def meant(word: str) -> Iterator[tuple[str, str]]:
 
 
 def main() -> int:
-    """Write the rows of the libraries that are named, as zlib or zlib@1.3.2, or all; `--no-tests`."""
+    """Fill in the rows of the libraries that are named, as zlib or zlib@1.3.2, or of all."""
     home = CACHE / "libraries"
     work = home / "programs"
     work.mkdir(parents=True, exist_ok=True)
@@ -138,7 +137,7 @@ def rows(page: str) -> list[list[str]]:
 
 
 def write(first: str, target: str, new: list[str]) -> None:
-    """Put two cells into the table, which has all that the recipes have, and nothing else."""
+    """Put cells into the table, which has all that the recipes have, and nothing else."""
     page = PAGE.read_text("utf-8")
     known = {cells[0]: cells for cells in rows(page)}
     every = [one for name in recipe.names() for one in meant(name)]
@@ -148,7 +147,7 @@ def write(first: str, target: str, new: list[str]) -> None:
         cells = known.get(begin[0], [*begin, *["not yet"] * (2 * len(TARGETS))])
         if cells[0] == first:
             place = 2 + 2 * TARGETS.index(target)
-            cells[place : place + 2] = new
+            cells[place : place + len(new)] = new
         table.append(cells)
     text = "".join(f"| {' | '.join(cells)} |\n" for cells in table)
     PAGE.write_text(f"{page.partition(MARK)[0]}{MARK}\n{text}{NOTE}{notes()}", "utf-8")

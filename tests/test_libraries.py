@@ -424,7 +424,7 @@ def test_a_failing_build_names_its_step_and_its_log(
     text = (recipes.directory() / "zlib.toml").read_text().replace('"--static"', '"--no-such"')
     (tmp_path / "zlib.toml").write_text(text)
     broken = recipes.read(tmp_path / "zlib.toml")
-    chosen = [replace(choice.resolved([choice.wish("zlib")])[0], recipe=broken)]
+    chosen = [replace(choice.resolved([choice.wish("zlib@1.3.1")])[0], recipe=broken)]
     base = user.ctx.store.base(user.active)
     assert base
     with pytest.raises(BuildError, match=r"zlib: configure failed \(exit 1\)") as caught:
