@@ -132,7 +132,10 @@ class _Works:
         environ = self.ctx.environ
         kept = {name: environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in environ}
         more = {name for one in chosen for name in one.recipe.tools}
-        tools = hosttools.find([*_BASIC, *(one for one in _PRIVATE if one in more)], self.ctx)
+        basic = [*_BASIC, *(one for one in _PRIVATE if one in more)]
+        if any(self.sources[one.name][0].patches for one in chosen):
+            basic.append("patch")
+        tools = hosttools.find(basic, self.ctx)
         env = tools.environment(kept)
         for name in sorted(more.difference(_PRIVATE)):
             if run.which(name, env["PATH"]) is None:
