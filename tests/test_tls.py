@@ -30,6 +30,7 @@ from conftest import activated, isolated
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from toolman import elf
+from toolman.errors import InputError
 from toolman.libraries import choice
 
 if TYPE_CHECKING:
@@ -237,6 +238,15 @@ def test_either_library_serves_what_needs_one() -> None:
         assert "openssl" in {one.name for one in plain}
         swapped = choice.resolved([choice.wish(name), choice.wish("libressl")])
         assert {"openssl", "libressl"} & {one.name for one in swapped} == {"libressl"}
+
+
+@pytest.mark.parametrize("others", [(), ("curl",), ("librdkafka", "zlib")])
+def test_the_one_that_is_there_is_to_be_removed(others: tuple[str, ...]) -> None:
+    for there, more in (("openssl", "libressl"), ("libressl", "openssl")):
+        before = [choice.wish(name) for name in (*others, there)]
+        with pytest.raises(InputError, match="libressl and openssl exclude each other") as caught:
+            choice.resolved(choice.added(before, [choice.wish(more)]))
+        assert caught.value.hint == f"keep one of them: toolman remove TARGET {there}"
 
 
 @pytest.mark.slow

@@ -170,6 +170,8 @@ def _needs(one: Wish, name: str) -> bool:
 
 
 def _excluded(one: str, other: str, asked: Mapping[str, Wish]) -> InputError:
-    text = f"{one} and {other} exclude each other: they have the same headers and symbols"
-    hint = f"keep one of them: toolman remove TARGET {other if other in asked else one}"
-    return InputError(text, hint=hint)
+    names = sorted((one, other))
+    text = f"{' and '.join(names)} exclude each other: they have the same headers and symbols"
+    # What is there already stands before what is to come.
+    there = next((name for name in asked if name in names), one)
+    return InputError(text, hint=f"keep one of them: toolman remove TARGET {there}")
