@@ -52,12 +52,15 @@ def publish(made: Toolchain, fresh: Sequence[Toolchain], ctx: Context) -> None:
     """Make `made` what its name means; where that cannot be done, take back it and what is
     `fresh`. Hold `alone`."""
     checkpoint("before-publish")
+    paths = dict.fromkeys(one.path for one in fresh)
     before = ctx.store.active(made.name)
+    if before and before.path in paths:  # without a link, the newest of that name is meant
+        before = None
     try:
         publishing.publish(ctx.store, made)
     except BaseException:
         with ExitStack() as graves, suppress(OSError, ToolmanError):
-            for path in dict.fromkeys(one.path for one in fresh):
+            for path in paths:
                 graves.enter_context(ctx.store.removed(path, made.name))
             publishing.publish(ctx.store, before)
         raise
