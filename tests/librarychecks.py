@@ -17,14 +17,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from toolman import qemu
-from toolman.build.runner import Runner
 from toolman.build.step import Step
 from toolman.context import Context
 from toolman.errors import BuildError
 from toolman.host import Host
 from toolman.libraries import building, choice, recipe, systems
 from toolman.paths import Paths
-from toolman.report import Silent
 from toolman.target import with_libc
 
 if TYPE_CHECKING:
@@ -112,25 +110,14 @@ def main() -> None:
 
 def _run(one: Chosen, needs: list[Chosen], base: Toolchain, ctx: Context) -> Counted:
     found = building.build(needs, base, ctx)
-    sources = building._sources([one], ctx)
-    layout = building._layout(base, ctx)
-    layout = replace(layout, name=layout.name.replace("libraries", "checks"))
-    works = building._Works(base=base, ctx=ctx, layout=layout, sources=sources)
-    about = building._about(one, sources[one.name][0], base, found)
-    job = works._job(replace(one, recipe=_for_tests(one.recipe)), about, found)
-    steps = _steps(job)
-    runner = Runner(
-        layout=layout,
-        env=works._environment([one]),
-        jobs=os.cpu_count() or 1,
-        reporter=Silent(),
-    )
+    works = building.trial(one, base, ctx)
+    steps = _steps(works.job(replace(one, recipe=_for_tests(one.recipe)), found))
     trouble = ""
     try:
-        runner.run(steps)
+        works.runner([one]).run(steps)
     except BuildError as error:
         trouble = str(error)
-    return _counted(layout.log(steps[-1]), one.recipe.check.counts, trouble)
+    return _counted(works.layout.log(steps[-1]), one.recipe.check.counts, trouble)
 
 
 def _for_tests(known: recipe.Recipe) -> recipe.Recipe:

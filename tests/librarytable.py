@@ -16,6 +16,7 @@ import buildtools
 import librarychecks
 from tools import CACHE, ENVIRON
 
+from toolman.errors import NetworkError
 from toolman.libraries import recipe
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def look(name: str, version: str, env: dict[str, str], work: Path, *, tests: boo
             said, cell = run(word, target, env, work), "yes, yes"
         except subprocess.CalledProcessError as error:
             said = (error.stderr or error.stdout)[-1500:]
-            cell = "-" if "cannot get" in said else "fails"
+            cell = "-" if error.returncode == NetworkError.exit_code else "fails"
         tell(word, target, f"{cell}: {said}")
         own = [] if cell == "yes, yes" else [cell]
         if tests and not own:

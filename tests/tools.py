@@ -128,7 +128,7 @@ def install(home: Path, *words: str, lock: str = "apt") -> None:
         "PYTHONPATH": str(CHECKOUT),
     }
     with locked(CACHE / lock):
-        home.with_suffix(".used").touch()
+        _used(home).touch()
         _sweep()
         argv = [sys.executable, "-m", "toolman", "install", *words]
         done = subprocess.run(argv, env=ENVIRON | settings, capture_output=True, text=True)
@@ -176,11 +176,16 @@ def _native() -> Path:
     return home / Host.current().key
 
 
+def _used(home: Path) -> Path:
+    """Its time says when a run used `home`; a home's name may have dots, as in musl-1.2.3."""
+    return Path(f"{home}.used")
+
+
 def _sweep() -> None:
     """Remove what no run of late has used; an older checkout's tests may be running now."""
     for used in CACHE.glob("home-*.used"):
         if time.time() - used.stat().st_mtime > _KEEP:
-            shutil.rmtree(used.with_suffix(""), ignore_errors=True)
+            shutil.rmtree(str(used).removesuffix(".used"), ignore_errors=True)
             used.unlink()
 
 

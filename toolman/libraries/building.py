@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from toolman.build.layout import Layout
+    from toolman.build.runner import Runner
     from toolman.context import Context
     from toolman.libraries.choice import Chosen
     from toolman.libraries.systems import Job
@@ -68,11 +69,11 @@ def build(chosen: Sequence[Chosen], base: Toolchain, ctx: Context) -> dict[str, 
     if not missing:
         return found
     _check(missing, ctx)
-    layout = _layout(base, ctx)
+    layout = _layout(base, ctx, "libraries")
     with store.locked(layout.locks, f"build-{layout.name}", lambda: _wait(layout, ctx)):
         found = stored(chosen, base, ctx)
         missing = [one for one in chosen if one.name not in found]
-        works = _Works(base=base, ctx=ctx, layout=layout, sources=_sources(missing, ctx))
+        works = Works(base=base, ctx=ctx, layout=layout, sources=_sources(missing, ctx))
         while missing:
             ready = [one for one in missing if found.keys() >= {*one.needs}]
             found |= works.build(ready, found)
@@ -80,39 +81,45 @@ def build(chosen: Sequence[Chosen], base: Toolchain, ctx: Context) -> dict[str, 
     return found
 
 
+def trial(one: Chosen, base: Toolchain, ctx: Context) -> Works:
+    """Where `one` can be built once more, to be tried: nothing of it gets into the store.
+
+    Raises:
+        NetworkError, IntegrityError: its source could not be had, or is not the pinned one.
+    """
+    return Works(
+        base=base, ctx=ctx, layout=_layout(base, ctx, "checks"), sources=_sources([one], ctx)
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
-class _Works:
+class Works:
     """Where libraries of one toolchain are built."""
 
     base: Toolchain
     ctx: Context
     layout: Layout
     sources: Mapping[str, tuple[Pin, Path]]
+    """Of each library that may be built here, by its name."""
 
     def build(self, chosen: Sequence[Chosen], found: Mapping[str, Built]) -> dict[str, Built]:
-        """Build `chosen` side by side, against those in `found`."""
-        from toolman.build.runner import Runner
+        """Build `chosen` side by side, against those in `found`, for the store."""
         from toolman.libraries import systems
 
-        abouts = {o.name: _about(o, self.sources[o.name][0], self.base, found) for o in chosen}
-        jobs = [self._job(one, abouts[one.name], found) for one in chosen]
-        runner = Runner(
-            layout=self.layout,
-            env=self._environment(chosen),
-            jobs=self.ctx.build.jobs or os.cpu_count() or 1,
-            reporter=self.ctx.reporter,
-        )
-        runner.run([step for job in jobs for step in systems.steps(job)])
-        made = {job.chosen.name: self._keep(job, abouts[job.chosen.name]) for job in jobs}
+        jobs = [self.job(one, found) for one in chosen]
+        self.runner(chosen).run([step for job in jobs for step in systems.steps(job)])
+        made = {job.chosen.name: self._keep(job, found) for job in jobs}
         if not self.ctx.build.keep_work:
             for job in jobs:
                 store.remove_tree(job.work)
         return made
 
-    def _job(self, one: Chosen, about: Library, found: Mapping[str, Built]) -> Job:
+    def job(self, one: Chosen, found: Mapping[str, Built]) -> Job:
+        """What there is to do for `one`; all that it needs is in `found`."""
         from toolman.libraries.systems import Job
 
         pin, path = self.sources[one.name]
+        about = _about(one, pin, self.base, found)
         return Job(
             chosen=one,
             target=self.base.target,
@@ -122,6 +129,21 @@ class _Works:
             needs=tuple(found[name].path for name in _deeply(one, found)),
             machine=self.ctx.host.machine,
             cxx="g++" in self.base.about.tools,
+        )
+
+    def runner(self, chosen: Sequence[Chosen]) -> Runner:
+        """Of the steps of `chosen`.
+
+        Raises:
+            InputError: tools of the host are missing.
+        """
+        from toolman.build.runner import Runner
+
+        return Runner(
+            layout=self.layout,
+            env=self._environment(chosen),
+            jobs=self.ctx.build.jobs or os.cpu_count() or 1,
+            reporter=self.ctx.reporter,
         )
 
     def _environment(self, chosen: Sequence[Chosen]) -> dict[str, str]:
@@ -148,10 +170,11 @@ class _Works:
         shell = {"CONFIG_SHELL": "/bin/dash"} if run.which("/bin/dash") else {}
         return {**env, **clean, **shell, "PATH": f"{bin_}:{env['PATH']}"}
 
-    def _keep(self, job: Job, about: Library) -> Built:
+    def _keep(self, job: Job, found: Mapping[str, Built]) -> Built:
         """Finish an installed library, and put it into the store."""
         from toolman.libraries import finish
 
+        about = _about(job.chosen, self.sources[job.chosen.name][0], self.base, found)
         target = str(self.base.target)
         entry = about.entry(target)
         secrets = [str(path) for path in (self.ctx.paths.cache, self.ctx.paths.store)]
@@ -239,13 +262,13 @@ def _check(missing: Sequence[Chosen], ctx: Context) -> None:
         )
 
 
-def _layout(base: Toolchain, ctx: Context) -> Layout:
+def _layout(base: Toolchain, ctx: Context, purpose: str) -> Layout:
     from toolman.build.layout import Layout
 
     digest = hashlib.sha256(base.path.name.encode()).hexdigest()[:12]
     return Layout(
         cache=ctx.paths.cache,
-        name=f"libraries-{base.target}-{digest}",
+        name=f"{purpose}-{base.target}-{digest}",
         triple=base.target.triple,
         sources={},
         hostlibs_key="",
