@@ -168,6 +168,25 @@ def test_what_came_with_a_wrong_manifest_is_not_installed(tree: Path, tmp_path: 
     assert not (where.paths.store / "copy-1-0123456789ab").exists()
 
 
+def test_of_a_believed_manifest_only_the_bytes_are_believed(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+    monkeypatch.setattr(manifest, "sha256", lambda path: read.append(path.name) or "anew")
+    copy = tmp_path / "copy"
+    shutil.copytree(tree, copy, symlinks=True)
+    copy.chmod(0o755)
+    (copy / "toolchain.json").write_text("written at this install")
+    manifest.seal(copy, believed=True)
+    assert read == ["toolchain.json"]
+    before = json.loads((tree / manifest.FILE).read_text())["files"]
+    after = json.loads((copy / manifest.FILE).read_text())["files"]
+    assert after == {**before, "toolchain.json": ["file", "anew"]}
+    (copy / "bin/gcc").chmod(0o444)
+    with pytest.raises(IntegrityError, match=r"bin/gcc is not executable any more"):
+        manifest.seal(copy, believed=True)
+
+
 def entry(user: User) -> Path:
     (found,) = user.place.glob("home/*/store/arm64-musl-*")
     return found

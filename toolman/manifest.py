@@ -6,7 +6,8 @@
 
 It lists everything but itself, is written in staging when all else is done, and says nothing of
 the machine: equal trees have equal manifests. An archive carries the one of the tree that was
-packed, so it is covered by the archive's digest. In the store no file can be written to.
+packed, so it is covered by the archive's digest: what it says of the files' bytes was seen to be so
+when the archive was published, and is not computed again. In the store no file can be written to.
 """
 
 from __future__ import annotations
@@ -57,15 +58,18 @@ class Checked:
     differences: tuple[Difference, ...]
 
 
-def seal(tree: Path) -> None:
+def seal(tree: Path, *, believed: bool = False) -> None:
     """Write the manifest of `tree`, which is complete; what came with it is checked before.
+
+    A manifest that is `believed` is only held against what there is of files, directories and
+    links; what is in the files is as it says.
 
     Raises:
         IntegrityError: the tree is not what the manifest that it came with says.
         OSError: the file system's, as ENOSPC.
     """
-    rows = _rows(tree)
     carried = _read(tree)
+    rows = _rows(tree, (carried or {}) if believed else {})
     anew: Rows = {name: [] for name in _ANEW}
     if carried is not None and (wrong := _compared({**carried, **anew}, {**rows, **anew})):
         raise IntegrityError(
@@ -82,12 +86,12 @@ def seal(tree: Path) -> None:
 
 @contextmanager
 def sealing(tree: Path) -> Iterator[None]:
-    """`seal` the tree while the block is at work elsewhere.
+    """`seal` the tree while the block is at work elsewhere; the manifest it came with is believed.
 
     Raises: as `seal`.
     """
     with ThreadPoolExecutor(1) as pool:
-        work = pool.submit(seal, tree)
+        work = pool.submit(seal, tree, believed=True)
         yield
         work.result()
 
@@ -100,7 +104,7 @@ def check(tree: Path) -> Checked | None:
         return Checked(files=0, differences=(Difference(path=FILE, what="is damaged"),))
     if said is None:
         return None
-    wrong = (*_compared(said, _rows(tree)), *_writable(tree))
+    wrong = (*_compared(said, _rows(tree, {})), *_writable(tree))
     return Checked(files=len(said), differences=wrong)
 
 
@@ -113,11 +117,12 @@ def _read(tree: Path) -> Rows | None:
     try:
         values = json.loads((tree / FILE).read_bytes())
         rows: Rows = values["files"]
-        if values["schema"] == SCHEMA and values["sha256"] == _sum(rows):
+        whole = all(len(row) == 2 for row in rows.values())
+        if whole and values["schema"] == SCHEMA and values["sha256"] == _sum(rows):
             return rows
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         pass
     raise IntegrityError("its manifest is damaged")
 
@@ -126,7 +131,8 @@ def _sum(rows: Rows) -> str:
     return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
 
 
-def _rows(tree: Path) -> Rows:
+def _rows(tree: Path, believed: Rows) -> Rows:
+    """What there is; of the files that `believed` has, what it says of their bytes."""
     rows: Rows = {}
     files: dict[str, os.stat_result] = {}
     for path, about in _walked(tree):
@@ -137,7 +143,8 @@ def _rows(tree: Path) -> Rows:
         else:
             rows[path] = ["directory" if stat.S_ISDIR(about.st_mode) else "special file", ""]
     files.pop(FILE, None)
-    return rows | _file_rows(tree, files)
+    known = {path: row[1] for path, row in believed.items() if row[0] in _FILES}
+    return rows | _file_rows(tree, files, {path: known[path] for path in known.keys() - {*_ANEW}})
 
 
 def _walked(tree: Path) -> Iterator[tuple[str, os.stat_result]]:
@@ -149,14 +156,16 @@ def _walked(tree: Path) -> Iterator[tuple[str, os.stat_result]]:
             yield path.removeprefix(root), os.lstat(path)
 
 
-def _file_rows(tree: Path, files: Mapping[str, os.stat_result]) -> Rows:
+def _file_rows(tree: Path, files: Mapping[str, os.stat_result], known: Mapping[str, str]) -> Rows:
     # A compiler has many names; each file is read once, the largest first.
     inodes = {(one.st_dev, one.st_ino): name for name, one in files.items()}
-    names = sorted(inodes.values(), key=lambda name: -files[name].st_size)
+    unread = [name for name in inodes.values() if name not in known]
+    names = sorted(unread, key=lambda name: -files[name].st_size)
     shares = [names[start::_HASHERS] for start in range(_HASHERS)]
     with ThreadPoolExecutor(_HASHERS) as pool:
         done = pool.map(lambda share: [(name, _digest(tree / name)) for name in share], shares)
         digests = {name: digest for share in done for name, digest in share}
+    digests |= {name: ("file", digest) for name, digest in known.items()}
     rows = {}
     for name, about in files.items():
         kind, digest = digests[inodes[about.st_dev, about.st_ino]]

@@ -35,7 +35,7 @@ def test(made: Toolchain, work: Path) -> None:
     argvs = {one: _prepare(made, one, program) for one, program in programs.items()}
     with ExitStack() as stack:
         running = {one: stack.enter_context(run.start(argv)) for one, argv in argvs.items()}
-        from toolman import elf  # 40 ms: the compilers are at work meanwhile
+        from toolman import elf  # 10 ms: the compilers are at work meanwhile
 
         for one, program in programs.items():
             run.succeeded(f"a first {one} program", argvs[one], running[one].finish())

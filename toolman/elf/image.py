@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NoReturn
 
 from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
 from elftools.elf.enums import ENUM_E_MACHINE
 
 from toolman.errors import InputError
@@ -106,6 +105,8 @@ class Image:
     """The headers of one ELF file, and its parts on demand. A relocatable has no rows here."""
 
     def __init__(self, path: Path, stream: BinaryIO, size: int) -> None:
+        from elftools.elf.elffile import ELFFile  # 30 ms, which a machine alone does not take
+
         self.path, self._stream, self._size = path, stream, size
         stream.seek(0)
         self.machine = identify(path, stream.read(HEAD))
