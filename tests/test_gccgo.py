@@ -53,6 +53,7 @@ halves 1225
 threads 210
 sorted [0 1 999]
 error no such file or directory
+errors 320
 """,
 }
 

@@ -8,6 +8,7 @@ package main
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 extern double half(double);
 extern void seen(int);
@@ -35,7 +36,9 @@ static void sort(int *numbers, size_t count) {
 	qsort(numbers, count, sizeof *numbers, compare);
 }
 
-static int fails(void) {
+static int fails(int slowly) {
+	struct timespec time = {0, 30000};
+	if (slowly) nanosleep(&time, NULL);
 	errno = ENOENT;
 	return -1;
 }
@@ -70,8 +73,9 @@ func main() {
 	fmt.Println("halves", halves(50))
 	fmt.Println("threads", threads(20))
 	fmt.Println("sorted", sorted())
-	_, err := C.fails()
+	_, err := C.fails(0)
 	fmt.Println("error", err)
+	fmt.Println("errors", errors(16, 20))
 }
 
 func halves(goroutines int) float64 {
@@ -84,6 +88,25 @@ func halves(goroutines int) float64 {
 		sum += <-results
 	}
 	return sum
+}
+
+// errors calls what takes long enough for the scheduler to give its processor to others.
+func errors(goroutines, calls int) int64 {
+	var group sync.WaitGroup
+	var count int64
+	for i := 0; i < goroutines; i++ {
+		group.Add(1)
+		go func() {
+			defer group.Done()
+			for j := 0; j < calls; j++ {
+				if _, err := C.fails(1); err != nil {
+					atomic.AddInt64(&count, 1)
+				}
+			}
+		}()
+	}
+	group.Wait()
+	return count
 }
 
 func threads(count int) int64 {
