@@ -32,6 +32,7 @@ SAID = {
     "net(.text): unknown symbol __errno_location": "only libc.a",
     "ld: _pkg1_.a(preferlinkext) in archive is not an object": "CGO_LDFLAGS=",
     "go build: when using gccgo toolchain, please pass linker flags using -gccgoflags": "-static",
+    "fatal error: schedule: in cgo": "--origin source",
     "link: flag provided but not defined: -Xlinker": "-extldflags=-Xlinker",
     "libgcc.a(lse-init.o): undefined reference to `__getauxval'": "libgcc.a",
     "in function x: undefined reference to `__vfprintf_chk'": "_FORTIFY_SOURCE",
