@@ -17,7 +17,7 @@ from elf_files import HELLO
 from published import Repository
 from test_prebuilt import User
 
-from toolman import catalogue, elf, target
+from toolman import catalogue, elf, manifest, target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -256,6 +256,20 @@ def test_a_libc_that_is_not_in_the_sysroot_is_missed(
     done = user("install", "arm64-musl", "--publisher", "someone")
     assert done.code == 4
     assert "its sysroot has no /lib/ld-musl-aarch64.so.1" in error(done)
+
+
+def test_a_manifest_of_a_publishers_is_not_believed(home: Path, user: User, tmp_path: Path) -> None:
+    top = tmp_path / "the-toolchain"
+    shapes.musl_cc(shapes.installed(home, "arm64-musl"), top)
+    manifest.seal(top)
+    header = top / "aarch64-linux-musl/include/stdio.h"
+    header.chmod(0o644)
+    header.write_text(f"{header.read_text()}\n")
+    file = shapes.pack(top, tmp_path / "a.tar.gz", "gz")
+    knows(user, Published(file, SHAPES["musl.cc"]).row(tmp_path.as_uri()))
+    done = user("install", "arm64-musl", "--publisher", "someone")
+    assert done.code == 4
+    assert "aarch64-linux-musl/include/stdio.h has changed" in error(done)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@
 It lists everything but itself, is written in staging when all else is done, and says nothing of
 the machine: equal trees have equal manifests. An archive carries the one of the tree that was
 packed, so it is covered by the archive's digest: what it says of the files' bytes was seen to be so
-when the archive was published, and is not computed again. In the store no file can be written to.
+when `publish` took the archive, and is not computed again. In the store no file can be written to.
 """
 
 from __future__ import annotations
@@ -85,13 +85,13 @@ def seal(tree: Path, *, believed: bool = False) -> None:
 
 
 @contextmanager
-def sealing(tree: Path) -> Iterator[None]:
-    """`seal` the tree while the block is at work elsewhere; the manifest it came with is believed.
+def sealing(tree: Path, *, believed: bool) -> Iterator[None]:
+    """`seal` the tree while the block is at work elsewhere.
 
     Raises: as `seal`.
     """
     with ThreadPoolExecutor(1) as pool:
-        work = pool.submit(seal, tree, believed=True)
+        work = pool.submit(seal, tree, believed=believed)
         yield
         work.result()
 
